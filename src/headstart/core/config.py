@@ -1,0 +1,84 @@
+"""Training options: one typed, frozen value that any method takes. `None` means "let the method say"."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from headstart.core.card import Frozen
+
+
+class AugmentConfig(Frozen):
+    """What is done to training images, and to batches of them.
+
+    policy: "none" shows the evaluation view; "light" is a random resized crop and a horizontal flip;
+        "randaugment" (Cubuk et al. 2020) and "trivialaugment" (Mueller and Hutter 2021) add to "light".
+    scale_min: smallest share of the picture's area that a random crop keeps.
+    flip: probability of a horizontal flip; set 0 where left and right differ (digits, text).
+    mixup, cutmix: Beta parameter, 0 is off (Zhang et al. 2018; Yun et al. 2019). With both, each batch draws one.
+    """
+
+    policy: Literal["none", "light", "randaugment", "trivialaugment"] = "light"
+    scale_min: float = Field(0.5, gt=0, le=1)
+    flip: float = Field(0.5, ge=0, le=1)
+    randaugment_ops: int = Field(2, ge=1, le=8)
+    randaugment_magnitude: int = Field(9, ge=0, le=30)
+    mixup: float = Field(0.0, ge=0)
+    cutmix: float = Field(0.0, ge=0)
+
+
+class AdversarialConfig(Frozen):
+    """Training on worst-case inputs (Goodfellow et al. 2015; Madry et al. 2018; Zhu et al. 2020).
+
+    epsilon: largest change of a pixel, in the 0..1 range. step: size of one step; None is 2.5 epsilon / steps
+    (epsilon for one step). weight: share of the adversarial loss in the sum.
+    """
+
+    attack: Literal["none", "fgsm", "pgd", "freelb"] = "none"
+    epsilon: float = Field(2 / 255, gt=0, le=1)
+    steps: int = Field(3, ge=1, le=100)
+    step: float | None = Field(None, gt=0)
+    weight: float = Field(0.5, ge=0, le=1)
+
+
+class TrainConfig(Frozen):
+    """How gradients are followed. A field left None takes the method's own default.
+
+    epochs: passes over the training data in all phases together.
+    batch_size: items a step; "auto" takes the largest that fits and still gives 10 or more steps an epoch.
+    learning_rate: of the top-most trained layer; "auto" runs a range test (Smith 2017).
+    layer_decay: each block below the top gets its learning rate times this (1 is off).
+    metric_term: adds `alpha * R` to the loss, R a differentiable surrogate of a metric.
+    early_stop: evaluations without progress of `monitor` on validation data before training ends; 0 is never.
+    ema: decay of the running average of weights that is evaluated instead of the weights; 0 is off.
+    batchnorm: "train" updates running statistics of trained blocks, "freeze" keeps the source's.
+    """
+
+    epochs: int | None = Field(None, ge=0, le=10_000)
+    batch_size: int | Literal["auto"] = Field("auto")
+    accumulate: int = Field(1, ge=1)
+    optimizer: Literal["adamw", "adam", "sgd", "momentum"] | None = None
+    learning_rate: float | Literal["auto"] | None = None
+    head_learning_rate: float | None = Field(None, gt=0)
+    weight_decay: float | None = Field(None, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    warmup: float = Field(0.1, ge=0, lt=1)
+    layer_decay: float | None = Field(None, gt=0, le=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weighting: Literal["none", "balanced"] = "none"
+    clip: float = Field(1.0, ge=0)
+    ema: float = Field(0.0, ge=0, lt=1)
+    batchnorm: Literal["train", "freeze"] | None = None
+    early_stop: int = Field(5, ge=0)
+    monitor: str | None = None
+    metric_term: Literal["none", "soft-f1", "soft-precision", "soft-recall"] = "none"
+    metric_alpha: float = Field(0.5, ge=0)
+    l1: float = Field(0.0, ge=0)
+    l2: float = Field(0.0, ge=0)
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    checkpoint_seconds: float = Field(20.0, ge=0)
+    augment: AugmentConfig = AugmentConfig()
+    adversarial: AdversarialConfig = AdversarialConfig()

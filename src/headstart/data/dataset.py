@@ -1,0 +1,113 @@
+"""A data set: a lazy table of items. Nothing is decoded until it is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart.core.errors import DataError
+
+Role = Literal["train", "validation", "test"]
+LabelKind = Literal["class", "multilabel", "number", "none"]
+
+SPLIT_NAMES: dict[str, Role] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row. id: stable and unique, as the user would name it (a path below the data, a row number).
+
+    input: what is decoded later (a path, or encoded bytes). label: raw value; a tuple of strings for many labels;
+    a tuple of numbers for several quantities; None if there is none.
+    """
+
+    id: str
+    input: Path | bytes
+    label: Any = None
+    split: Role | None = None
+    group: str | None = None
+    domain: str | None = None
+
+    def content(self) -> bytes:
+        """The encoded bytes of the input."""
+        return self.input if isinstance(self.input, bytes) else self.input.read_bytes()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Items and what is known of them.
+
+    name: as shown to the user. modality: of the one input. kind: what the labels are.
+    targets: names of the quantities for numbers, () otherwise.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    modality: Literal["image"] = "image"
+    kind: LabelKind = "class"
+    targets: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.items[index]
+
+    @property
+    def labels(self) -> list[Any]:
+        return [item.label for item in self.items]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Sorted names of the classes or labels; the targets' names for numbers."""
+        if self.kind == "number":
+            return self.targets
+        if self.kind == "multilabel":
+            return tuple(sorted({name for item in self.items for name in (item.label or ())}))
+        return tuple(sorted({str(item.label) for item in self.items if item.label is not None}))
+
+    @property
+    def splits(self) -> frozenset[Role]:
+        return frozenset(item.split for item in self.items if item.split is not None)
+
+    def where(self, keep: Callable[[Item], bool]) -> Dataset:
+        return replace(self, items=tuple(item for item in self.items if keep(item)))
+
+    def split(self, role: Role) -> Dataset:
+        return self.where(lambda item: item.split == role)
+
+    def take(self, indices: Iterable[int]) -> Dataset:
+        return replace(self, items=tuple(self.items[i] for i in indices))
+
+    def with_items(self, items: Sequence[Item]) -> Dataset:
+        return replace(self, items=tuple(items))
+
+    def without_labels(self) -> Dataset:
+        """The same items with every label masked: what unsupervised code may see."""
+        return replace(self, kind="none", items=tuple(replace(item, label=None) for item in self.items))
+
+    def fingerprint(self) -> str:
+        """sha256 over content, label, split and group of every item; neither order nor file names matter."""
+        rows = sorted(
+            hashlib.sha256(
+                repr((hashlib.sha256(item.content()).hexdigest(), item.label, item.split, item.group)).encode()
+            ).hexdigest()
+            for item in self.items
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    def require_items(self) -> None:
+        if not self.items:
+            raise DataError(f"{self.name} holds no items. Expected at least one image; give a folder or table that has some.")
