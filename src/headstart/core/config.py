@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ class AugmentConfig(Frozen):
         "randaugment" (Cubuk et al. 2020) and "trivialaugment" (Mueller and Hutter 2021) add to "light".
     scale_min: smallest share of the picture's area that a random crop keeps.
     flip: probability of a horizontal flip; set 0 where left and right differ (digits, text).
+    randaugment_ops: operations a picture. randaugment_magnitude: their strength, 0 to 30.
     mixup, cutmix: Beta parameter, 0 is off (Zhang et al. 2018; Yun et al. 2019). With both, each batch draws one.
     """
 
@@ -31,8 +32,11 @@ class AugmentConfig(Frozen):
 class AdversarialConfig(Frozen):
     """Training on worst-case inputs (Goodfellow et al. 2015; Madry et al. 2018; Zhu et al. 2020).
 
-    epsilon: largest change of a pixel, in the 0..1 range. step: size of one step; None is 2.5 epsilon / steps
-    (epsilon for one step). weight: share of the adversarial loss in the sum.
+    attack: how the worst case is looked for.
+    epsilon: largest change of a pixel, in the 0..1 range.
+    steps: of pgd and freelb; fgsm takes one.
+    step: size of one step; None is 2.5 epsilon / steps (epsilon for one step).
+    weight: share of the adversarial loss in the sum.
     """
 
     attack: Literal["none", "fgsm", "pgd", "freelb"] = "none"
@@ -47,19 +51,35 @@ class TrainConfig(Frozen):
 
     epochs: passes over the training data in all phases together.
     batch_size: items a step; "auto" takes the largest that fits and still gives 10 or more steps an epoch.
+    accumulate: batches whose gradients are summed into one step.
+    optimizer: who follows the gradient; "momentum" is SGD with Nesterov momentum.
     learning_rate: of the top-most trained layer; "auto" runs a range test (Smith 2017).
+    head_learning_rate: of the head, where it differs.
+    weight_decay: decoupled decay towards zero (AdamW), L2 for the others.
+    momentum: of "momentum".
+    schedule: how the learning rate moves from the first step to the last.
+    warmup: share of the steps in which the learning rate rises from zero.
     layer_decay: each block below the top gets its learning rate times this (1 is off).
+    dropout: share of the pooled features that is dropped before the head while training.
+    label_smoothing: probability that is spread over all classes.
+    class_weighting: "balanced" weighs each class by the inverse of its frequency.
+    clip: largest norm of the gradient; 0 is off.
+    l1, l2: factor of the L1 norm and of half the squared L2 norm of trained weights in the loss (both: elastic net).
     metric_term: adds `alpha * R` to the loss, R a differentiable surrogate of a metric.
+    metric_alpha: the alpha of `metric_term`.
+    monitor: the validation metric that early stopping and the choice of the best weights look at.
     early_stop: evaluations without progress of `monitor` on validation data before training ends; 0 is never.
     ema: decay of the running average of weights that is evaluated instead of the weights; 0 is off.
     batchnorm: "train" updates running statistics of trained blocks, "freeze" keeps the source's.
+    precision: of the forward pass; "auto" takes bfloat16 where it is faster.
+    checkpoint_seconds: least time between two checkpoints inside an epoch.
     """
 
     epochs: int | None = Field(None, ge=0, le=10_000)
-    batch_size: int | Literal["auto"] = Field("auto")
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] | Literal["auto"] = "auto"
     accumulate: int = Field(1, ge=1)
     optimizer: Literal["adamw", "adam", "sgd", "momentum"] | None = None
-    learning_rate: float | Literal["auto"] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] | None = None
     head_learning_rate: float | None = Field(None, gt=0)
     weight_decay: float | None = Field(None, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
