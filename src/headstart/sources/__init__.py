@@ -1,0 +1,81 @@
+"""Pretrained models that can be reused: libraries of architectures, packs of weights, files, earlier runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.core.errors import SourceError, unknown_name
+from headstart.core.registry import Registry
+
+if TYPE_CHECKING:
+    from headstart.core.card import Architecture, ImageInput
+    from headstart.core.source import Source
+    from headstart.nn.encoder import Encoder
+    from headstart.sources.library import Library
+
+LIBRARIES: Registry[Library] = Registry(
+    "library",
+    {
+        "timm": "headstart.sources.timm:LIBRARY",
+        "torchvision": "headstart.sources.torchvision:LIBRARY",
+        "transformers": "headstart.sources.transformers:LIBRARY",
+    },
+    group="headstart.libraries",
+)
+
+PACKS: Registry[Source] = Registry(
+    "source",
+    {
+        "efficientnet-lite0": "headstart.sources.packs.efficientnet_lite:LITE0",
+        "efficientnet-lite1": "headstart.sources.packs.efficientnet_lite:LITE1",
+        "efficientnet-lite2": "headstart.sources.packs.efficientnet_lite:LITE2",
+        "squeezenet1_1": "headstart.sources.packs.squeezenet:SQUEEZENET1_1",
+        "vgg16-craft": "headstart.sources.packs.vgg16_craft:VGG16_CRAFT",
+    },
+    group="headstart.sources",
+)
+
+_WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".bin")
+_FORMS = (
+    "a source is a name of `headstart sources list`, 'timm:NAME', 'torchvision:NAME', 'transformers:OWNER/NAME', "
+    "a weights file with its architecture ('FILE.safetensors@timm:resnet18'), or the folder of an earlier run"
+)
+
+
+def build(architecture: Architecture, input: ImageInput) -> Encoder:
+    """The encoder of an architecture with random weights, drawn from torch's current generator.
+
+    Raises ConfigError for an unknown library, SourceError for an architecture that the library does not have.
+    """
+    return LIBRARIES[architecture.library].build(architecture, input)
+
+
+def resolve(name: str) -> Source:
+    """The source of a name, without loading it.
+
+    name: a pack ("efficientnet-lite0"), "LIBRARY:NAME", "FILE@LIBRARY:NAME", the folder of a run or of its model,
+    or a bare timm name ("resnet18.a1_in1k"). Raises SourceError naming the closest sources that exist.
+    """
+    if name in PACKS:
+        return PACKS[name]
+    file, at, architecture = name.rpartition("@")
+    if at and (file.endswith(_WEIGHT_FILES) or Path(file).is_file()):
+        from headstart.sources.local import LocalSource
+
+        return LocalSource(Path(file), architecture)
+    library, colon, rest = name.partition(":")
+    if colon and library in LIBRARIES:
+        return LIBRARIES[library].source(rest)
+    if Path(name).is_dir():
+        from headstart.sources.run import RunSource
+
+        return RunSource(Path(name))
+    if name.endswith(_WEIGHT_FILES):
+        raise SourceError(f"{name!r} does not say which network its weights fit. Expected e.g. '{name}@timm:resnet18'.")
+    if not colon and "/" not in name:
+        from headstart.sources.timm import TimmSource, knows
+
+        if knows(name):
+            return TimmSource(name)
+    raise SourceError(unknown_name("source", name, PACKS, f"In general, {_FORMS}."))
