@@ -41,15 +41,15 @@ def test_l2_sp_is_the_papers_sum(alpha: float, beta: float, seed: int) -> None:
     w = arrays(model)
     shared = sum(float(((w[n] - start[n].numpy()) ** 2).sum()) for n in start)
     new = sum(float((w[n] ** 2).sum()) for n in w if n not in start)
-    assert float(l2_sp(model, start, alpha, beta)) == pytest.approx(alpha / 2 * shared + beta / 2 * new, rel=1e-6)
+    assert l2_sp(model, start, alpha, beta).item() == pytest.approx(alpha / 2 * shared + beta / 2 * new, rel=1e-6)
 
 
 def test_l2_sp_is_zero_where_training_starts_with_a_zero_head() -> None:
     model = network()
     start = {n: p.detach().clone() for n, p in model.named_parameters() if n.startswith("encoder.")}
-    for p in model.head.parameters():
+    for p in model.get_submodule("head").parameters():
         nn.init.zeros_(p)
-    assert float(l2_sp(model, start, 1.0, 1.0)) == 0.0
+    assert l2_sp(model, start, 1.0, 1.0).item() == 0.0
 
 
 def test_l2_sp_pulls_along_the_way_back() -> None:
@@ -75,16 +75,16 @@ def test_elastic_net_against_numpy(a: float, b: float, seed: int, towards_start:
             continue
         expected += a * np.abs(d).sum() + b / 2 * (d**2).sum()
     value = elastic_net(model, a, b, start if towards_start else None)
-    assert float(value) == pytest.approx(expected, rel=1e-6, abs=1e-12)
-    assert float(elastic_net(model, a, 0.0, start)) == pytest.approx(float(l1(model, a, start)))
+    assert value.item() == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert elastic_net(model, a, 0.0, start).item() == pytest.approx(l1(model, a, start).item())
 
 
 def test_what_does_not_train_is_left_out() -> None:
     model, start = moved_from_start()
     for p in model.parameters():
         p.requires_grad_(False)
-    assert float(l2_sp(model, start, 1.0, 1.0)) == 0.0
-    assert float(elastic_net(model, 1.0, 1.0)) == 0.0
+    assert l2_sp(model, start, 1.0, 1.0).item() == 0.0
+    assert elastic_net(model, 1.0, 1.0).item() == 0.0
     weight = model.get_parameter("head.weight").requires_grad_(True)
     assert float(l1(model, 1.0).detach()) == pytest.approx(float(weight.detach().abs().sum()))
 

@@ -70,7 +70,7 @@ def test_indices_and_one_hot_targets_agree() -> None:
 def test_nothing_present_costs_nothing() -> None:
     p = torch.full((4, 3), 0.5, requires_grad=True)
     penalty = metric_term("soft-f1", p, torch.zeros(4, 3))
-    assert float(penalty) == 0.0
+    assert penalty.item() == 0.0
     penalty.backward()  # type: ignore[no-untyped-call]
     assert p.grad is not None
     assert torch.isfinite(p.grad).all()
@@ -89,12 +89,12 @@ def test_descent_raises_the_metric(name: str) -> None:
     logits = torch.zeros(8, 3, requires_grad=True)
     t = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     optimizer = torch.optim.SGD([logits], lr=5.0)
-    first = float(metric_term(name, torch.softmax(logits, 1), t))
+    first = metric_term(name, torch.softmax(logits, 1), t).item()
     for _ in range(100):
         optimizer.zero_grad()
         metric_term(name, torch.softmax(logits, 1), t).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert float(metric_term(name, torch.softmax(logits, 1), t)) < 0.2 * first
+    assert metric_term(name, torch.softmax(logits, 1), t).item() < 0.2 * first
 
 
 def test_wrong_shapes_and_names_are_told() -> None:
