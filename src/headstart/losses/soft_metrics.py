@@ -15,13 +15,13 @@ EPSILON = 1e-7
 def soft_precision(probabilities: Tensor, targets: Tensor) -> Tensor:
     """Mean over the classes present of sum(p t) / sum(p). Arguments and result as `soft_f1`."""
     p, t = _pair(probabilities, targets)
-    return _macro((p * t).sum(0) / (p.sum(0) + EPSILON), t)
+    return _macro((p * t).sum(0) / p.sum(0).clamp(min=EPSILON), t)
 
 
 def soft_recall(probabilities: Tensor, targets: Tensor) -> Tensor:
     """Mean over the classes present of sum(p t) / sum(t). Arguments and result as `soft_f1`."""
     p, t = _pair(probabilities, targets)
-    return _macro((p * t).sum(0) / (t.sum(0) + EPSILON), t)
+    return _macro((p * t).sum(0) / t.sum(0).clamp(min=EPSILON), t)
 
 
 def soft_f1(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def soft_f1(probabilities: Tensor, targets: Tensor) -> Tensor:
     is 0. With hard probabilities it is the macro F1 over the classes present. Raises ShapeError on other shapes.
     """
     p, t = _pair(probabilities, targets)
-    return _macro(2 * (p * t).sum(0) / (p.sum(0) + t.sum(0) + EPSILON), t)
+    return _macro(2 * (p * t).sum(0) / (p.sum(0) + t.sum(0)).clamp(min=EPSILON), t)
 
 
 SURROGATES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
