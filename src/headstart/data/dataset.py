@@ -25,6 +25,20 @@ SPLIT_NAMES: dict[str, Role] = {
 }
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something noticed about the data. An error stops the work; a warning goes into the report.
+
+    code: stable, for programs ("unreadable-image"). message: for people, complete by itself.
+    items: ids of the items it is about.
+    """
+
+    level: Literal["error", "warning"]
+    code: str
+    message: str
+    items: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One row. id: stable and unique, as the user would name it (a path below the data, a row number).
@@ -41,8 +55,15 @@ class Item:
     domain: str | None = None
 
     def content(self) -> bytes:
-        """The encoded bytes of the input."""
-        return self.input if isinstance(self.input, bytes) else self.input.read_bytes()
+        """The encoded bytes of the input. Raises DataError naming the item where its file cannot be read."""
+        if isinstance(self.input, bytes):
+            return self.input
+        try:
+            return self.input.read_bytes()
+        except FileNotFoundError:
+            raise DataError(f"{self.id}: there is no file {self.input}. Correct the path or remove the item.") from None
+        except OSError as error:
+            raise DataError(f"{self.id}: cannot be read ({error.strerror}). Correct it or remove the item.") from None
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,7 @@ class Dataset:
     """Items and what is known of them.
 
     name: as shown to the user. modality: of the one input. kind: what the labels are.
-    targets: names of the quantities for numbers, () otherwise.
+    targets: names of the quantities for numbers, () otherwise. findings: what its reader noticed.
     """
 
     name: str
@@ -58,6 +79,7 @@ class Dataset:
     modality: Literal["image"] = "image"
     kind: LabelKind = "class"
     targets: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -98,16 +120,18 @@ class Dataset:
         """The same items with every label masked: what unsupervised code may see."""
         return replace(self, kind="none", items=tuple(replace(item, label=None) for item in self.items))
 
-    def fingerprint(self) -> str:
-        """sha256 over content, label, split and group of every item; neither order nor file names matter."""
+    def fingerprint(self, digests: Sequence[str] | None = None) -> str:
+        """sha256 over content, label, split and group of every item; neither order nor file names matter.
+
+        digests: sha256 of each item's content, where a survey has them already.
+        """
+        digests = digests or [hashlib.sha256(item.content()).hexdigest() for item in self.items]
         rows = sorted(
-            hashlib.sha256(
-                repr((hashlib.sha256(item.content()).hexdigest(), item.label, item.split, item.group)).encode()
-            ).hexdigest()
-            for item in self.items
+            hashlib.sha256(repr((digest, item.label, item.split, item.group)).encode()).hexdigest()
+            for digest, item in zip(digests, self.items, strict=True)
         )
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
     def require_items(self) -> None:
         if not self.items:
-            raise DataError(f"{self.name} holds no items. Expected at least one image; give a folder or table that has some.")
+            raise DataError(f"{self.name} holds no items. Give a folder or table that has at least one image.")

@@ -1,1 +1,14 @@
+"""Readers: from what the user names to a Dataset, one form of data a file."""
 
+from headstart.core.registry import Registry
+from headstart.data.readers.base import Reader
+
+READERS: Registry[type[Reader]] = Registry(
+    "reader",
+    {
+        "folder": "headstart.data.readers.folder:FolderReader",
+        "hub": "headstart.data.readers.hub:HubReader",
+        "table": "headstart.data.readers.table:TableReader",
+    },
+    group="headstart.readers",
+)

@@ -1,0 +1,107 @@
+"""Batches of pictures as tensors, made by threads while the network works."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from headstart.core.card import ImageInput
+from headstart.core.config import AugmentConfig
+from headstart.data.dataset import Dataset
+from headstart.data.images import centre
+from headstart.data.pictures import Pictures
+from headstart.data.transforms.image import normalise, to_tensor, train_array
+
+T = TypeVar("T")
+
+
+class Batches:
+    """Makes uint8 batches (B, 3, crop, crop), channels-last in memory, from the items of a data set.
+
+    dataset: what indices count. pictures: made by a survey; None decodes on demand, within the default memory limit.
+    workers: threads; Pillow releases the interpreter's lock where it decodes and scales.
+    `prepare` puts a batch into the form that the encoder takes, on the device.
+    """
+
+    def __init__(
+        self, dataset: Dataset, pictures: Pictures | None, contract: ImageInput, *, workers: int | None = None
+    ) -> None:
+        if pictures is not None and pictures.contract != contract:
+            pictures = None
+        self.dataset = dataset
+        self.contract = contract
+        self.pictures = pictures or Pictures(contract)
+        self._pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="headstart-data")
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        """A batch of these, on its device already, as the encoder takes it: (B, 3, crop, crop) float, normalised."""
+        return normalise(batch, self.contract)
+
+    def evaluation(self, indices: Sequence[int]) -> Tensor:
+        """The evaluation views of the items at `indices`. Raises DataError where one cannot be decoded."""
+        return self._stack(lambda i: centre(self._picture(i), self.contract), indices)
+
+    def training(self, indices: Sequence[int], seeds: Sequence[int], augment: AugmentConfig) -> Tensor:
+        """One random view of each item at `indices`, determined by the seed (0 or larger) at the same place."""
+        return self._stack(
+            lambda pair: train_array(self._picture(pair[0]), self.contract, augment, pair[1]),
+            list(zip(indices, seeds, strict=True)),
+        )
+
+    def _picture(self, index: int) -> np.ndarray:
+        return self.pictures.of(self.dataset[int(index)])
+
+    def _stack(self, make: Callable[[T], np.ndarray], arguments: Sequence[T]) -> Tensor:
+        views = np.empty((len(arguments), self.contract.crop, self.contract.crop, 3), np.uint8)
+        for row, view in enumerate(self._pool.map(make, arguments)):
+            views[row] = view
+        return to_tensor(views)
+
+
+def prefetch(work: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:
+    """Results of the callables in order, up to `depth` of them computed ahead by one background thread.
+
+    An exception in `work` or a callable is raised here, in its place. Where the consumer stops early, the thread
+    ends after the callable it is in.
+    """
+    done: queue.Queue[tuple[T | None, BaseException | None] | None] = queue.Queue(maxsize=max(1, depth))
+    stop = threading.Event()
+
+    def put(entry: tuple[T | None, BaseException | None] | None) -> None:
+        while not stop.is_set():
+            try:
+                return done.put(entry, timeout=0.05)
+            except queue.Full:
+                continue
+
+    def run() -> None:
+        try:
+            for call in work:
+                if stop.is_set():
+                    return
+                put((call(), None))
+            put(None)
+        except BaseException as error:
+            put((None, error))
+
+    thread = threading.Thread(target=run, name="headstart-prefetch", daemon=True)
+    thread.start()
+    try:
+        while (entry := done.get()) is not None:
+            result, error = entry
+            if error is not None:
+                raise error
+            yield result  # type: ignore[misc]
+    finally:
+        stop.set()
+        thread.join()

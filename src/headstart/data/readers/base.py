@@ -1,0 +1,39 @@
+"""The interface of a reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headstart.data.dataset import Dataset, LabelKind
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the user says of the data; None leaves it to the reader.
+
+    input, label, group, split: names of columns; `label` may name several, separated by commas.
+    kind: how labels are to be read.
+    """
+
+    input: str | None = None
+    label: str | None = None
+    kind: LabelKind | None = None
+    group: str | None = None
+    split: str | None = None
+
+
+class Reader(ABC):
+    """Reads one form of data. `accepts` looks at names and kinds of files alone."""
+
+    form: ClassVar[str]
+    """The form in a few words, for messages."""
+
+    @abstractmethod
+    def accepts(self, data: str) -> bool:
+        """Whether `data` (a path or an address) has this reader's form."""
+
+    @abstractmethod
+    def read(self, data: str, columns: Columns) -> Dataset:
+        """The items, nothing decoded. Raises DataError saying what is wrong and where."""
