@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from headstart.metrics import curves
@@ -24,33 +26,41 @@ def tally(targets: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> Tally:
     return Tally(truth.T @ counts, said.T @ counts, (truth * said).T @ counts)
 
 
-def metrics(targets: np.ndarray, scores: np.ndarray, counts: np.ndarray | None = None) -> Metrics:
-    """Every metric of multi-label classification, each (R,).
+def metrics(
+    targets: np.ndarray, scores: np.ndarray, counts: np.ndarray | None = None, only: str | None = None
+) -> Metrics:
+    """Every metric of multi-label classification (or `only` one, which is quicker), each (R,).
 
     targets: (N, K) zeros and ones. scores: (N, K) probabilities. counts: (N, R), None is the sample itself.
     F1 counts 0 for a label that is neither there nor called; ROC-AUC and mAP average over the labels that have them.
     """
     counts = once(len(targets)) if counts is None else counts
     truth, said = targets > 0.5, called(scores)
-    cells = tally(targets, scores, counts)
     total = counts.sum(axis=0, dtype=np.float64)
-    everywhere = np.ones(cells.f1.shape, dtype=bool)
-    labels = range(scores.shape[1])
-    areas = np.stack([curves.roc_auc(scores[:, k], truth[:, k], counts) for k in labels])
-    precisions = np.stack([curves.average_precision(scores[:, k], truth[:, k], counts) for k in labels])
-    return {
-        "subset_accuracy": ((truth == said).all(axis=1) @ counts) / total,
-        "f1_macro": mean_where(cells.f1, everywhere),
-        "f1_micro": share(2 * cells.right.sum(axis=0), (cells.support + cells.predicted).sum(axis=0)),
-        "precision_macro": mean_where(cells.precision, everywhere),
-        "recall_macro": mean_where(cells.recall, everywhere),
-        "roc_auc": mean_where(areas, np.isfinite(areas)),
-        "map": mean_where(precisions, np.isfinite(precisions)),
-        "hamming": ((truth != said).mean(axis=1) @ counts) / total,
-        "ece": mean_where(
-            np.stack([expected_error(*confidence(scores[:, k], truth[:, k]), counts) for k in labels]), everywhere
+
+    def share_of(items: np.ndarray) -> np.ndarray:
+        share_of_items: np.ndarray = items @ counts / total
+        return share_of_items
+
+    def over_labels(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        values = np.stack([measure(scores[:, k], truth[:, k]) for k in range(scores.shape[1])])
+        return mean_where(values, np.isfinite(values))
+
+    measures: dict[str, Callable[[Tally], np.ndarray]] = {
+        "subset_accuracy": lambda _: share_of((truth == said).all(axis=1)),
+        "f1_macro": lambda cells: cells.f1.mean(axis=0),
+        "f1_micro": lambda cells: share(
+            2 * cells.right.sum(axis=0), cells.support.sum(axis=0) + cells.predicted.sum(axis=0)
         ),
+        "precision_macro": lambda cells: cells.precision.mean(axis=0),
+        "recall_macro": lambda cells: cells.recall.mean(axis=0),
+        "roc_auc": lambda _: over_labels(lambda score, true: curves.roc_auc(score, true, counts)),
+        "map": lambda _: over_labels(lambda score, true: curves.average_precision(score, true, counts)),
+        "hamming": lambda _: share_of((truth != said).mean(axis=1)),
+        "ece": lambda _: over_labels(lambda score, true: expected_error(*confidence(score, true), counts)),
     }
+    cells = tally(targets, scores, counts)
+    return {name: measures[name](cells) for name in ([only] if only else measures)}
 
 
 def confidence(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,7 @@ def bootstrap_difference(
     gain = percentile(value, drawn, confidence)
     tail = 1 + min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     return Difference(
-        Interval(value, min(gain.low, value), max(gain.high, value)), min(1.0, 2 * tail / (len(drawn) + 1))
+        Interval(value, min(gain.low, value), max(gain.high, value)), float(min(1.0, 2 * tail / (len(drawn) + 1)))
     )
 
 

@@ -8,14 +8,16 @@ from headstart.metrics.ratios import share
 from headstart.metrics.resampling import Metrics, once
 
 
-def metrics(targets: np.ndarray, scores: np.ndarray, counts: np.ndarray | None = None) -> Metrics:
-    """mse, mae, rmse and r2, each (R,).
+def metrics(
+    targets: np.ndarray, scores: np.ndarray, counts: np.ndarray | None = None, only: str | None = None
+) -> Metrics:
+    """mse, mae, rmse and r2 (or `only` one of them), each (R,).
 
     targets, scores: (N, K) in the user's units. counts: (N, R), None is the sample itself.
     r2 is NaN where a quantity does not vary: there is nothing to explain.
     """
     each = per_output(targets, scores, once(len(targets)) if counts is None else counts)
-    return {name: values.mean(axis=0) for name, values in each.items()}
+    return {name: values.mean(axis=0) for name, values in each.items() if only in (None, name)}
 
 
 def per_output(targets: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> Metrics:
