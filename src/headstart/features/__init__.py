@@ -1,1 +1,1 @@
-
+"""Turning pictures into features with a frozen encoder."""

@@ -1,1 +1,1 @@
-
+"""Where gradients are followed: one loop for every method."""

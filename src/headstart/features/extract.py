@@ -1,0 +1,54 @@
+"""Frozen features: one forward pass over the evaluation view, in the fastest format that tells the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.nn.device import Precision, autocast
+from headstart.nn.encoder import Encoder
+
+AGREEMENT = 0.99
+
+
+def extract(
+    encoder: Encoder,
+    batches: Iterable[Tensor],
+    prepare: Callable[[Tensor], Tensor],
+    *,
+    device: torch.device,
+    precision: Precision,
+) -> np.ndarray:
+    """Pooled features (N, D) float32 of every batch, in order; the encoder is left in eval mode.
+
+    batches: (B, ...) as the data room gives them (uint8 for pictures). prepare: puts a batch, already on the device, into the
+    form the encoder takes. precision: a reduced one is dropped for float32 where the first batch shows that they disagree
+    (median cosine similarity below 0.99).
+    """
+    encoder.to(device, memory_format=torch.channels_last).eval()
+    rows: list[np.ndarray] = []
+    with torch.inference_mode():
+        for batch in batches:
+            ready = prepare(batch.to(device, non_blocking=True))
+            if not rows:
+                precision = trusted_precision(encoder, ready, device, precision)
+            with autocast(device, precision):
+                rows.append(encoder(ready).pooled.float().cpu().numpy())
+    if not rows:
+        return np.zeros((0, encoder.width), np.float32)
+    return np.concatenate(rows)
+
+
+def trusted_precision(encoder: Encoder, ready: Tensor, device: torch.device, precision: Precision, sample: int = 8) -> Precision:
+    """`precision` if the encoder's features in it agree with float32 on a sample of the prepared batch, else "float32"."""
+    if precision == "float32":
+        return precision
+    with torch.inference_mode():
+        exact = encoder(ready[:sample]).pooled.float()
+        with autocast(device, precision):
+            reduced = encoder(ready[:sample]).pooled.float()
+    agreement = torch.nn.functional.cosine_similarity(exact, reduced, dim=1).median()
+    return precision if float(agreement) >= AGREEMENT else "float32"

@@ -1,0 +1,171 @@
+"""What the transfer is held against: the same splits and the same kind of head, without the knowledge that was carried over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from headstart.core.progress import Progress
+from headstart.core.source import Source
+from headstart.features.bank import FeatureBank
+from headstart.methods import make_method
+from headstart.methods.finetune.probe import fit_probe
+from headstart.nn.device import best_device, resolve_precision
+from headstart.recipes.models import make_loop, new_model
+from headstart.recipes.prepare import Target
+from headstart.recipes.recipe import Recipe
+from headstart.sources import build
+from headstart.training.loop import evaluation_batches
+from headstart.training.randomness import derive
+
+PIXELS = 32
+SCRATCH_FEWEST_EPOCHS = 10
+SCRATCH_MOST_EPOCHS = 200
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """name: as in `metrics.json`. scores: (N, K) on the test part. validation: its primary metric there."""
+
+    name: str
+    description: str
+    scores: np.ndarray
+    validation: float
+    seconds: float
+
+
+def probe_baseline(target: Target, bank: FeatureBank, seed: int) -> Baseline:
+    """The source's frozen features under a logistic regression: the transfer that anyone has for the asking."""
+    return _linear("probe", "frozen features of the source, logistic regression", target, bank, seed)
+
+
+def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Baseline, Baseline]:
+    """(pixels, random network): what the same linear head makes of raw pixels, and of the source's own network untrained.
+
+    The random network sees the pictures at half the resolution, a quarter of the cost.
+    """
+    pixels = _linear("pixels", f"logistic regression on {PIXELS} x {PIXELS} pixels", target, _cached(lambda role: _pixels(target, role)), seed)
+    device = best_device()
+    torch.manual_seed(derive(seed, "random weights"))
+    encoder = build(source.card.architecture, source.card.input)
+    prepare = target.parts["train"].batches.prepare
+
+    def smaller(batch: Tensor) -> Tensor:
+        return interpolate(prepare(batch), scale_factor=0.5, mode="area") if min(batch.shape[2:]) >= 128 else prepare(batch)
+
+    sample = smaller(target.parts["train"].batches.evaluation(range(min(32, len(target.parts["train"])))))
+    settle_statistics(encoder, sample)
+    bank = FeatureBank(
+        encoder,
+        {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
+        smaller,
+        device=device,
+        precision=resolve_precision("auto", device),
+    )
+    return pixels, _linear("random_network", "frozen features of the same network with random weights, logistic regression", target, bank, seed)
+
+
+def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:
+    """The one that is best on validation data, under another name."""
+    best = max(baselines, key=lambda b: b.validation)
+    return Baseline(name, best.description, best.scores, best.validation, sum(b.seconds for b in baselines))
+
+
+def scratch_baseline(
+    recipe: Recipe, target: Target, source: Source, folder: Path, budget: float, progress: Progress
+) -> tuple[Baseline, int]:
+    """The same network trained from random weights for as long as the transfer took (at least ten epochs), and its epochs.
+
+    budget: seconds. recipe.scratch_epochs, where it is set, goes before the clock.
+    """
+    started = time.perf_counter()
+    model = new_model(source, target, recipe.seed, pretrained=False)
+    epochs = recipe.scratch_epochs
+    if epochs is None:
+        epochs = _affordable_epochs(model, target, budget)
+    config = recipe.train.model_copy(
+        update={"epochs": epochs, "learning_rate": None, "head_learning_rate": None, "weight_decay": None, "optimizer": None,
+                "layer_decay": None, "batchnorm": None, "early_stop": 0}
+    )
+    loop = make_loop(model, target, config, recipe.seed, folder / "checkpoints" / "scratch", progress=progress)
+    make_method("scratch", {}).fit(model, loop)
+    logits = loop.logits(target.parts["test"].batches)
+    baseline = Baseline(
+        "scratch",
+        f"the same network trained from random weights, {epochs} epochs",
+        target.task.scores(logits),
+        loop.validate(),
+        time.perf_counter() - started,
+    )
+    return baseline, epochs
+
+
+def settle_statistics(encoder: nn.Module, sample: Tensor) -> None:
+    """Give batch normalisation of a random network the statistics of a batch; without them its features fade out or blow up."""
+    norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    encoder.train()
+    with torch.no_grad():
+        encoder(sample)
+    encoder.eval()
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
+
+
+def _linear(name: str, description: str, target: Target, features: Callable[[str], np.ndarray], seed: int) -> Baseline:
+    started = time.perf_counter()
+    train, task = target.parts["train"], target.task
+    fitted = fit_probe(features("train"), train.targets, task, groups=train.groups, seed=seed)
+
+    def scores(role: str) -> np.ndarray:
+        return task.scores(fitted.logits(features(role)))
+
+    validation = target.parts["validation"]
+    value = task.metrics(validation.targets, scores("validation"))[task.primary] if len(validation) else 0.0
+    return Baseline(name, description, scores("test"), value, time.perf_counter() - started)
+
+
+def _pixels(target: Target, role: str) -> np.ndarray:
+    """(N, 3 * 32 * 32) float32 in 0..1."""
+    rows = [
+        interpolate(batch.float() / 255, size=(PIXELS, PIXELS), mode="area").flatten(1).numpy()
+        for batch in evaluation_batches(target.parts[role].batches)  # type: ignore[index]
+    ]
+    return np.concatenate(rows) if rows else np.zeros((0, 3 * PIXELS**2), np.float32)
+
+
+def _cached(compute: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
+    known: dict[str, np.ndarray] = {}
+
+    def get(role: str) -> np.ndarray:
+        if role not in known:
+            known[role] = compute(role)
+        return known[role]
+
+    return get
+
+
+def _affordable_epochs(model: nn.Module, target: Target, budget: float) -> int:
+    """Epochs of full training that fit in `budget` seconds, by timing one step of 16 items."""
+    train = target.parts["train"]
+    batch = train.batches.prepare(train.batches.evaluation([i % len(train) for i in range(16)])).to(next(model.parameters()).device)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    seconds = float("inf")
+    model.train()
+    for _ in range(2):
+        started = time.perf_counter()
+        model(batch).square().mean().backward()
+        seconds = min(seconds, time.perf_counter() - started)
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(state)
+    epochs = budget / (seconds * len(train) / 16)
+    return int(min(max(epochs, SCRATCH_FEWEST_EPOCHS), SCRATCH_MOST_EPOCHS))

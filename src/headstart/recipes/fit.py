@@ -1,0 +1,206 @@
+"""Fit: from a folder of data to a judged, shippable model.
+
+    headstart fit photos/ --out runs/mine
+
+Reads and checks the data, splits it, carries the source's knowledge over by the method, calibrates on validation data, looks at the
+test data once, measures what the transfer was worth against baselines on the same splits, and writes the run folder.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart import __version__
+from headstart.core.config import TrainConfig
+from headstart.core.errors import ArtifactError, ConfigError
+from headstart.core.method import Method
+from headstart.core.options import METHOD_PREFIX, train_config
+from headstart.core.progress import Progress, Silent
+from headstart.core.source import Source
+from headstart.data.dataset import Dataset
+from headstart.data.read import read_dataset
+from headstart.features.bank import FeatureBank
+from headstart.methods import METHODS, make_method
+from headstart.nn.device import best_device, resolve_precision
+from headstart.nn.model import Model
+from headstart.recipes import folder
+from headstart.recipes.baselines import measure_baselines
+from headstart.recipes.cost import Stopwatch
+from headstart.recipes.prepare import Target, label_kind, prepare
+from headstart.recipes.publish import Outcome, publish
+from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
+from headstart.recipes.run import Run
+from headstart.sources import PACKS, build, resolve
+from headstart.tracking.recorder import Recorder
+from headstart.training.loop import Split, TrainingLoop, evaluation_batches
+from headstart.training.randomness import derive
+
+DEFAULT_METHOD = "lp-ft"
+DEFAULT_SOURCE = "efficientnet-lite0"
+
+
+def fit(
+    data: str | Path | Dataset,
+    *,
+    source: str | Source = "auto",
+    method: str = "auto",
+    out: str | Path | None = None,
+    task: str | None = None,
+    input: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    verdict: VerdictLevel = "quick",
+    options: Mapping[str, Any] | None = None,
+    track: Sequence[str] = ("tensorboard",),
+    overwrite: bool = False,
+    photos: bool = True,
+    progress: Progress | None = None,
+) -> Run:
+    """Fit a model to `data` and judge it.
+
+    data: a folder (`class/*.jpg`, or splits above the classes), a table, `hf:NAME`, a Dataset, or the `recipe.yaml` of an earlier
+        run, which is then done again (only `out`, `overwrite`, `track` and `progress` are looked at).
+    source: a name as in `headstart sources`, or a Source. method: a name as in `headstart.methods.METHODS`.
+    task: "classification", "multilabel" or "regression"; None reads it off the labels.
+    input, label, group, split: columns of a table.
+    options: fields of TrainConfig (`{"epochs": 5, "augment.mixup": 0.2}`) and of the method (`{"method.alpha": 0.01}`).
+    verdict: "quick" compares with no transfer, "full" also trains the same network from scratch for the same time, "none" neither.
+    out: a folder that does not exist yet; None makes one below `runs/`. photos: whether the report shows test photos.
+
+    Raises UserError (DataError, SourceError, ConfigError, ...) before anything is written where the input is at fault.
+    """
+    progress = progress or Silent()
+    if isinstance(data, str | Path) and Path(data).suffix in (".yaml", ".yml"):
+        recipe = Recipe.read(Path(data))
+        dataset, chosen = _read(recipe), resolve(recipe.source)
+    else:
+        options = dict(options or {})
+        chosen = source if isinstance(source, Source) else resolve(_default_source() if source == "auto" else source)
+        recipe = Recipe(
+            headstart=__version__,
+            data=DataRecipe(
+                path=data.name if isinstance(data, Dataset) else _absolute(data),
+                input=input,
+                label=label,
+                group=group,
+                split=split,
+                task=task,
+            ),
+            source=chosen.card.name if isinstance(source, Source) else _default_source() if source == "auto" else source,
+            method=DEFAULT_METHOD if method == "auto" else method,
+            method_options={k.removeprefix(METHOD_PREFIX): v for k, v in options.items() if k.startswith(METHOD_PREFIX)},
+            train=train_config(options),
+            seed=seed,
+            verdict=verdict,
+            track=tuple(track),
+            photos=photos,
+        )
+        dataset = data if isinstance(data, Dataset) else _read(recipe)
+    moved = _method(recipe)
+    place = Path(out) if out is not None else _fresh_folder(dataset.name)
+    folder.require_free(place, overwrite)
+    watch = Stopwatch()
+    target = _target(dataset, chosen, recipe, progress, watch)
+    recipe = recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"fingerprint": target.fingerprint}),
+            "source_sha256": chosen.card.sha256,
+            "train": recipe.train,
+        }
+    )
+    with folder.only_writer(place):
+        folder.clear(place)
+        folder.write_text(place / "recipe.yaml", recipe.to_yaml())
+        return _run(recipe, target, chosen, moved, place, progress, watch, resumed=False)
+
+
+def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
+    """Go on with a run that was killed; its numbers are those of the unbroken run.
+
+    Raises ArtifactError where the folder holds no run, or where the data or the source have changed since.
+    """
+    place, progress = Path(run), progress or Silent()
+    if not folder.is_run(place):
+        raise ArtifactError(f"{place} holds no run: it has no recipe.yaml. Give a folder that `headstart fit --out` wrote.")
+    if folder.is_complete(place):
+        progress.say(f"{place} is finished already; nothing to do.")
+        return Run(place)
+    recipe = Recipe.read(place / "recipe.yaml")
+    chosen, watch = resolve(recipe.source), Stopwatch()
+    target = _target(_read(recipe), chosen, recipe, progress, watch)
+    if target.fingerprint != recipe.data.fingerprint:
+        raise ArtifactError(
+            f"the data at {recipe.data.path} has changed since this run was begun, so it cannot be gone on with. "
+            f"Put the data back, or fit again with --overwrite."
+        )
+    if chosen.card.sha256 != recipe.source_sha256:
+        raise ArtifactError(f"the source {recipe.source} is not the one this run was begun with (its sha256 differs). Fit again with --overwrite.")
+    with folder.only_writer(place):
+        return _run(recipe, target, chosen, _method(recipe), place, progress, watch, resumed=True)
+
+
+def _run(
+    recipe: Recipe,
+    target: Target,
+    source: Source,
+    method: Method,
+    place: Path,
+    progress: Progress,
+    watch: Stopwatch,
+    *,
+    resumed: bool,
+) -> Run:
+    """Everything from the checked target to the published run."""
+    device = best_device()
+    precision = resolve_precision(recipe.train.precision, device)
+    with Recorder(place, recipe.track, recipe.model_dump(mode="json"), resume=resumed, say=progress.say) as recorder:
+        progress.stage("loading the source")
+        with watch("source"):
+            bank = FeatureBank(
+                source.load(),
+                {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
+                target.parts["train"].batches.prepare,
+                device=device,
+                precision=precision,
+            )
+            model = new_model(source, target, recipe.seed, pretrained=method.pretrained)
+        progress.stage(f"{method.name}: training")
+        loop = make_loop(model, target, recipe.train, recipe.seed, place / "checkpoints", bank=bank, record=recorder.row, progress=progress)
+        with watch("method"):
+            method.fit(model, loop)
+        with watch("prediction"):
+            progress.stage("predicting")
+            logits = {role: role_logits(loop, target, bank, role) for role in ("validation", "test")}
+        with watch("baselines"):
+            baselines, recipe = measure_baselines(recipe, target, source, bank, place, watch, progress, loop)
+            folder.write_text(place / "recipe.yaml", recipe.to_yaml())
+        outcome = Outcome(recipe, target, source.card, method, loop, logits["validation"], logits["test"], baselines)
+        run = publish(outcome, place, recorder, progress, watch)
+    return run
+
+
+def new_model(source: Source, target: Target, seed: int, *, pretrained: bool) -> Model:
+    """The source's network (with random weights where not `pretrained`) under a new head."""
+    if pretrained:
+        encoder = source.load()
+    else:
+        torch.manual_seed(derive(seed, "random weights"))
+        encoder = build(source.card.architecture, source.card.input)
+    return Model(encoder, len(target.task.outputs))
+
+
+def make_loop(model: Model, target: Target, config: TrainConfig, seed: int, checkpoints: Path, **more: Any) -> TrainingLoop:
+    """A loop that sees the training and validation parts, and no other."""
+    train, validation = (
+        Split(part.batches, part.targets, part.groups) for part in (target.parts["train"], target.parts["validation"])
+    )
+    return TrainingLoop(model, target.task, config, train, validation, seed=seed, folder=checkpoints, **more)

@@ -1,0 +1,107 @@
+"""From what the user gave to parts that can be trained and judged on: read, check, split, encode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.core.card import ImageInput
+from headstart.core.errors import ConfigError, DataError
+from headstart.core.progress import Progress
+from headstart.core.task import Task
+from headstart.data.checks import Finding
+from headstart.data.dataset import Dataset, LabelKind, Role
+from headstart.data.loader import Batches
+from headstart.data.splits import assign_splits
+from headstart.data.survey import survey
+from headstart.tasks import TASKS
+
+ROLES: tuple[Role, ...] = ("train", "validation", "test")
+KINDS: Mapping[str, LabelKind] = {"classification": "class", "multilabel": "multilabel", "regression": "number"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split. targets: as `Task.encode` gives them. groups: (N,) or None."""
+
+    dataset: Dataset
+    batches: Batches
+    targets: np.ndarray
+    groups: np.ndarray | None
+    digests: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The user's data, sound and split, and what is predicted from it."""
+
+    name: str
+    task: Task
+    contract: ImageInput
+    parts: Mapping[Role, Part]
+    findings: tuple[Finding, ...]
+    fingerprint: str
+
+
+def label_kind(task: str | None) -> LabelKind | None:
+    """The kind of label that a task name asks for; None leaves it to the data.
+
+    task: "classification", "image-classification" and so on.
+    """
+    if task is None:
+        return None
+    name = task.removeprefix("image-")
+    TASKS[name]  # raises for a name that nobody registered
+    return KINDS[name]
+
+
+def prepare(dataset: Dataset, contract: ImageInput, *, seed: int, progress: Progress) -> Target:
+    """Check every item, split, and encode the labels. Nothing is written.
+
+    Raises DataError that names the items at fault.
+    """
+    dataset.require_items()
+    if dataset.kind == "none":
+        raise DataError(f"{dataset.name} has no labels to learn from. Put the photos in one folder per class, or name the label column with --label.")
+    progress.stage("checking the data")
+    found = survey(dataset, contract, progress=progress)
+    found.require_sound()
+    dataset = assign_splits(dataset, found.digests, seed=seed, near_duplicate_groups=found.near_duplicate_groups)
+    task = make_task(dataset)
+    parts: dict[Role, Part] = {}
+    for role in ROLES:
+        indices = [i for i, item in enumerate(dataset.items) if item.split == role]
+        mine = dataset.take(indices)
+        groups = [item.group for item in mine.items]
+        parts[role] = Part(
+            dataset=mine,
+            batches=Batches(mine, found.pictures, contract),
+            targets=task.encode(mine.labels),
+            groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
+            digests=tuple(found.digests[i] for i in indices),
+        )
+    return Target(dataset.name, task, contract, parts, found.findings, found.fingerprint(dataset))
+
+
+def make_task(dataset: Dataset) -> Task:
+    """The task that the labels ask for; classes and scales come from the training items."""
+    train = dataset.split("train")
+    match dataset.kind:
+        case "class":
+            made: Any = TASKS["classification"]
+            task: Task = made.from_labels(train.labels, dataset.modality)
+        case "multilabel":
+            made = TASKS["multilabel"]
+            task = made(train.classes, dataset.modality)
+        case "number":
+            made = TASKS["regression"]
+            task = made.from_labels(train.labels, dataset.targets, dataset.modality)
+        case _:
+            raise ConfigError(f"labels of kind {dataset.kind!r} cannot be fitted. Expected classes, several labels, or numbers.")
+    return task

@@ -1,0 +1,64 @@
+"""The recipe of a run: everything that decides its numbers, in one readable file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from headstart.core.card import Frozen
+from headstart.core.config import TrainConfig
+from headstart.core.errors import ArtifactError
+
+VerdictLevel = Literal["none", "quick", "full"]
+
+
+class DataRecipe(Frozen):
+    """Where the target is and how it is read. fingerprint: of content and labels; None until it was read."""
+
+    path: str
+    input: str | None = None
+    label: str | None = None
+    group: str | None = None
+    split: str | None = None
+    task: str | None = None
+    fingerprint: str | None = None
+
+
+class Recipe(Frozen):
+    """Running it again on the same machine gives the same run.
+
+    method_options: of the method, without "method.". train: the complete TrainConfig.
+    scratch_epochs: how long the from-scratch baseline trains under `verdict: full`; settled by its time budget in the first run.
+    """
+
+    schema_version: Literal[1] = 1
+    headstart: str
+    data: DataRecipe
+    source: str
+    source_sha256: str | None = None
+    method: str
+    method_options: dict[str, Any] = Field(default_factory=dict)
+    train: TrainConfig = TrainConfig()
+    seed: int = 0
+    verdict: VerdictLevel = "quick"
+    scratch_epochs: int | None = None
+    track: tuple[str, ...] = ("tensorboard",)
+    photos: bool = True
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Raises ArtifactError naming the file and the field that does not fit."""
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ArtifactError(f"recipe {path} cannot be read: {error}".splitlines()[0]) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ArtifactError(f"recipe {path} does not fit: {field}: {first['msg']}. Correct it or fit again.") from error

@@ -1,0 +1,83 @@
+"""What is minimised: the task's loss, a surrogate of its metric, penalties on weights, and worst-case inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headstart.core.card import ImageInput
+from headstart.core.config import TrainConfig
+from headstart.core.errors import ConfigError
+from headstart.core.task import Task
+from headstart.losses.adversarial import Box, fgsm, freelb, pgd
+from headstart.losses.penalties import elastic_net
+from headstart.losses.soft_metrics import metric_term
+from headstart.nn.model import Model
+
+
+@dataclass(frozen=True)
+class Objective:
+    """(1 - w) L(x) + w L(x_adversarial) + penalties, where L = task loss + alpha (1 - soft metric).
+
+    penalty: of the method's phase. weight: (K,) class weights or None. contract: of the input, for the box of an attack.
+    """
+
+    task: Task
+    config: TrainConfig
+    model: Model
+    contract: ImageInput
+    penalty: Callable[[Model], Tensor] | None = None
+    weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.task.kind == "number" and self.config.metric_term != "none":
+            raise ConfigError(f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none.")
+
+    def backward(
+        self, run: Callable[[Tensor], Tensor], batch: Tensor, targets: Tensor, backward: Callable[[Tensor], None]
+    ) -> float:
+        """Leave the gradients of a batch in the weights; the loss of the real inputs, penalties included.
+
+        run: prepared inputs (B, ...) -> logits (B, K). backward: called with each scalar whose gradient is to be added.
+        """
+        settings = self.config.adversarial
+
+        def loss_of(inputs: Tensor) -> Tensor:
+            return self._data_term(run(inputs), targets)
+
+        share = settings.weight if settings.attack != "none" else 0.0
+        loss = (1 - share) * loss_of(batch) + self._penalties(batch.device)
+        backward(loss)
+        total = float(loss.detach())
+        if share:
+            box = Box(settings.epsilon, self.contract.mean, self.contract.std)
+            if settings.attack == "freelb":
+                hard = freelb(batch, loss_of, lambda part: backward(share * part), box, settings.steps, settings.step)
+            else:
+                if settings.attack == "fgsm":
+                    moved = fgsm(batch, loss_of, box)
+                else:
+                    moved = pgd(batch, loss_of, box, settings.steps, settings.step)
+                hard = loss_of(moved)
+                backward(share * hard)
+            total += share * float(hard.detach())
+        return total
+
+    def _data_term(self, logits: Tensor, targets: Tensor) -> Tensor:
+        weight = None if self.weight is None else self.weight.to(logits.device)
+        loss = self.task.loss(logits, targets, weight=weight, smoothing=self.config.label_smoothing)
+        if self.config.metric_term != "none":
+            probabilities = logits.softmax(1) if self.task.kind == "single" else logits.sigmoid()
+            loss = loss + self.config.metric_alpha * metric_term(self.config.metric_term, probabilities, targets)
+        return loss
+
+    def _penalties(self, device: torch.device) -> Tensor:
+        total = torch.zeros((), device=device)
+        if self.config.l1 or self.config.l2:
+            total = total + elastic_net(self.model, self.config.l1, self.config.l2)
+        if self.penalty is not None:
+            total = total + self.penalty(self.model)
+        return total
