@@ -22,7 +22,7 @@ demo: $(VENV)/.bundled ## fit a classifier on the photos in examples/clothing an
 	@echo "The report: $(CURDIR)/runs/demo/report.html"
 
 test: $(VENV)/.dev ## run the tests with coverage (PYTEST="-k name -x" adds options)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not network" $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not network" $(PYTEST)
 
 test-network: $(VENV)/.dev ## run the tests that talk to a package index
 	@$(BIN)/python -m pytest -q -m network $(PYTEST)

@@ -49,7 +49,7 @@ def cell(data: Path, run: Path, method: str, seed: int, options: list[str]) -> N
 def right(run: Path) -> dict[str, bool]:
     """Test item -> whether the run's model has it right."""
     rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
-    return {row["id"]: row["prediction"] == row["label"] for row in rows if row["split"] == "test"}
+    return {row["id"]: row["predicted"] == row["label"] for row in rows}
 
 
 def compare(runs: dict[str, list[Path]]) -> list[dict[str, Any]]:

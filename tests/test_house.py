@@ -39,7 +39,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_generated_parts_are_up_to_date() -> None:
-    done = subprocess.run([sys.executable, "scripts/generate_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "scripts/generate_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -70,7 +72,9 @@ def test_dependencies_are_pinned_to_what_was_tested() -> None:
             continue
         pinned = pins[canonicalize_name(wanted.name)]
         (pin,) = pinned
-        assert wanted.specifier.contains(pin.version), f"constraints.txt pins {wanted.name} {pinned}, pyproject wants {wanted}"
+        assert wanted.specifier.contains(pin.version), (
+            f"constraints.txt pins {wanted.name} {pinned}, pyproject wants {wanted}"
+        )
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -94,8 +98,14 @@ def test_what_is_imported_is_declared() -> None:
                 top = module.partition(".")[0]
                 if top not in sys.stdlib_module_names and top != "headstart" and top in provided:
                     names = {canonicalize_name(name) for name in provided[top]}
-                    assert names & declared, f"{path.relative_to(ROOT)} imports {top}, which pyproject.toml does not name"
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"require", "MissingExtra"} and len(node.args) > 1:
+                    assert names & declared, (
+                        f"{path.relative_to(ROOT)} imports {top}, which pyproject.toml does not name"
+                    )
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) in {"require", "MissingExtra"}
+                and len(node.args) > 1
+            ):
                 extra = node.args[1]
                 if isinstance(extra, ast.Constant):
                     assert extra.value in extras, f"{path.relative_to(ROOT)} names the extra {extra.value!r}"
