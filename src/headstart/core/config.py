@@ -52,7 +52,7 @@ class TrainConfig(Frozen):
     epochs: passes over the training data in all phases together.
     batch_size: items a step; "auto" takes the largest that fits and still gives 10 or more steps an epoch.
     accumulate: batches whose gradients are summed into one step.
-    optimizer: who follows the gradient; "momentum" is SGD with Nesterov momentum.
+    optimizer: who follows the gradient; "momentum" is SGD with it.
     learning_rate: of the top-most trained layer; "auto" runs a range test (Smith 2017).
     head_learning_rate: of the head, where it differs.
     weight_decay: decoupled decay towards zero (AdamW), L2 for the others.

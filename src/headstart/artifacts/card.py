@@ -1,0 +1,224 @@
+"""The model card: what the model is, how good it was found to be, where it stops. Format: the Hugging Face hub's
+(YAML front matter, then Markdown), so that the folder can be uploaded as it is."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import yaml
+
+from headstart import __version__
+from headstart.core.card import ImageInput, SourceCard
+from headstart.core.task import Task
+from headstart.core.types import Interval
+
+_LICENSES: Final = frozenset(
+    {
+        "apache-2.0",
+        "mit",
+        "bsd-2-clause",
+        "bsd-3-clause",
+        "cc0-1.0",
+        "cc-by-4.0",
+        "cc-by-nc-4.0",
+        "cc-by-sa-4.0",
+        "gpl-3.0",
+    }
+)
+_METRICS: Final = {
+    "accuracy": ("accuracy", "Accuracy"),
+    "balanced_accuracy": ("balanced_accuracy", "Balanced accuracy"),
+    "precision_macro": ("precision", "Precision (macro)"),
+    "recall_macro": ("recall", "Recall (macro)"),
+    "f1_macro": ("f1", "F1 (macro)"),
+    "f1_micro": ("f1", "F1 (micro)"),
+    "roc_auc": ("roc_auc", "ROC-AUC"),
+    "log_loss": ("log_loss", "Log loss"),
+    "ece": ("ece", "Expected calibration error"),
+    "mse": ("mse", "Mean squared error"),
+    "mae": ("mae", "Mean absolute error"),
+    "r2": ("r_squared", "R squared"),
+}
+"""Our name -> (the hub's, for a person)."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the card tells beyond what the model knows of itself.
+
+    name: of the run. data: of the data set. fingerprint: of its content. metrics: as in `metrics.json`.
+    warnings: what the checks of the data found.
+    """
+
+    name: str
+    data: str
+    fingerprint: str
+    metrics: Mapping[str, Any]
+    seed: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def render(*, task: Task, source: SourceCard, contract: ImageInput, facts: CardFacts) -> str:
+    """The text of `card.md`."""
+    front = yaml.safe_dump(_front(task, source, facts), sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{front}---\n\n" + "\n".join(_body(task, source, contract, facts)) + "\n"
+
+
+def _front(task: Task, source: SourceCard, facts: CardFacts) -> dict[str, Any]:
+    license_id = source.license.lower()
+    license_lines = {"license": license_id}
+    if license_id not in _LICENSES:
+        license_lines = {"license": "other", "license_name": _slug(source.license)}
+    pipeline = {} if task.kind == "number" else {"pipeline_tag": "image-classification"}
+    measured = dict(_intervals(facts.metrics.get("test", {})))
+    return {
+        **license_lines,
+        "base_model": source.origin.removeprefix("https://huggingface.co/")
+        if "//huggingface.co/" in source.origin
+        else source.name,
+        "library_name": "headstart",
+        **pipeline,
+        "tags": ["headstart", "transfer-learning", task.name],
+        "metrics": sorted({_METRICS.get(name, (name, name))[0] for name in measured}),
+        "model-index": [
+            {
+                "name": facts.name,
+                "results": [
+                    {
+                        "task": {"type": task.name, "name": task.name.replace("-", " ")},
+                        "dataset": {"name": facts.data, "type": _slug(facts.data), "split": "test"},
+                        "metrics": [
+                            {"type": kind, "name": title, "value": round(interval.value, 6)}
+                            for name, interval in measured.items()
+                            for kind, title in [_METRICS.get(name, (name, name.replace("_", " ")))]
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def _body(task: Task, source: SourceCard, contract: ImageInput, facts: CardFacts) -> Iterator[str]:
+    metrics, n = facts.metrics, facts.metrics.get("n", {})
+    shown = ", ".join(f"`{_plain(name)}`" for name in task.outputs[:50])
+    more = f" and {len(task.outputs) - 50} more (`labels.json`)" if len(task.outputs) > 50 else ""
+    kind = {"single": "one label out of", "multi": "any number of labels out of", "number": "the quantities"}[task.kind]
+    method = metrics.get("method", "fit")
+
+    yield f"# {_plain(facts.name)}"
+    yield ""
+    yield (
+        f"Predicts {kind} {shown}{more} for an image. Made by headstart {__version__} from the pretrained source "
+        f"`{source.name}` (trained on {source.trained_on}) with the method `{method}`."
+    )
+    yield ""
+    yield "## Intended use"
+    yield ""
+    yield (
+        f"Images of the kind that the data set `{_plain(facts.data)}` holds. For other images, first evaluate it on "
+        "labelled examples of them: `headstart evaluate MODEL DATA`."
+    )
+    yield ""
+    yield "## Data"
+    yield ""
+    yield (
+        f"`{_plain(facts.data)}`: {n.get('train', 0)} training, {n.get('validation', 0)} validation and "
+        f"{n.get('test', 0)} test items. Fingerprint of content and labels: `{facts.fingerprint}`."
+    )
+    if facts.warnings:
+        yield ""
+        yield "The checks of the data found:"
+        yield ""
+        yield from (f"- {_plain(warning)}" for warning in facts.warnings)
+    yield ""
+    yield "## Evaluation"
+    yield ""
+    yield from _evaluation(metrics)
+    yield ""
+    yield "## Limits"
+    yield ""
+    yield from _limits(task, n)
+    yield ""
+    yield "## How to use"
+    yield ""
+    yield "```"
+    yield "headstart predict MODEL image.jpg"
+    yield "```"
+    yield "```python"
+    yield "import headstart"
+    yield ""
+    yield 'print(headstart.predict("MODEL", ["image.jpg"]))'
+    yield "```"
+    yield ""
+    yield "## Provenance"
+    yield ""
+    yield f"- Source: `{source.name}`, {source.origin}, licence {source.license}, sha256 {source.sha256 or 'not known'}"
+    yield f"- Method `{method}`, seed {facts.seed}"
+    yield (
+        f"- Preprocessing: short side to {contract.resize} pixels ({contract.interpolation}), centre {contract.crop} x "
+        f"{contract.crop}, digest `{contract.digest()}`"
+    )
+    yield f"- Python {platform.python_version()}, {', '.join(_versions())}"
+
+
+def _evaluation(metrics: Mapping[str, Any]) -> Iterator[str]:
+    measured = list(_intervals(metrics.get("test", {})))
+    if not measured:
+        yield "It was not evaluated on held-out data."
+        return
+    yield f"On {metrics.get('n', {}).get('test', 0)} test items that no choice has looked at:"
+    yield ""
+    yield "| metric | value | 95 % interval |"
+    yield "|---|---|---|"
+    for name, interval in measured:
+        title = _METRICS.get(name, (name, name.replace("_", " ")))[1]
+        yield f"| {title} | {interval.value:.3f} | {interval.low:.3f} to {interval.high:.3f} |"
+    verdict = metrics.get("verdict")
+    if verdict:
+        yield ""
+        yield (
+            f"Did the pretrained source help? **{verdict['transfer']}**: gain {verdict['gain']:+.3f} "
+            f"[{verdict['low']:+.3f}, {verdict['high']:+.3f}] against `{verdict['against']}`, "
+            f"p = {verdict['p_value']:.3g} ({verdict['test']})."
+        )
+
+
+def _limits(task: Task, n: Mapping[str, Any]) -> Iterator[str]:
+    if task.kind == "single":
+        yield "- It answers with one of its labels for any image at all, also for one that shows none of them."
+    if task.kind != "number":
+        yield "- Its probabilities were calibrated on the validation items; on images of another kind they are not."
+    yield (
+        f"- The intervals say how far {n.get('test', 0)} test items can be trusted. They do not cover a change of "
+        "camera, place or time."
+    )
+    yield "- What the source learnt, its biases too, is part of it."
+
+
+def _intervals(test: Mapping[str, Any]) -> Iterator[tuple[str, Interval]]:
+    for name, value in test.items():
+        if isinstance(value, Mapping) and isinstance(value.get("value"), int | float):
+            yield name, Interval.from_json(dict(value))
+
+
+def _versions() -> Iterator[str]:
+    for package in ("torch", "timm", "torchvision", "safetensors", "pillow"):
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            continue
+
+
+def _plain(text: str) -> str:
+    """User's words on one line, unable to end a code span or begin a heading."""
+    return " ".join(str(text).split()).replace("`", "'")
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"

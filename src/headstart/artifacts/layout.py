@@ -1,0 +1,79 @@
+"""The model folder: which files it has, what is in them, how they are hashed. `save` writes it, `load` reads it.
+
+    model.json             architecture, task, source, and the sha256 of every file below
+    model.sha256           the sha256 of model.json, as `sha256sum -c` reads it
+    model.safetensors      weights: "encoder.<name>", "head.weight", "head.bias"
+    preprocessing.json     the preprocessing contract and its digest
+    labels.json            the names of the outputs, in order
+    probes.safetensors     stored inputs (n, 3, crop, crop) uint8 and the logits (n, K) float32 they must give
+    card.md                the model card
+
+The hashes show damage and careless edits. They are no signature: who can rewrite the whole folder can rewrite them too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from headstart.core.card import Architecture, Frozen, ImageInput, SourceCard
+
+FORMAT = 1
+
+DESCRIPTION = "model.json"
+SEAL = "model.sha256"
+WEIGHTS = "model.safetensors"
+PREPROCESSING = "preprocessing.json"
+LABELS = "labels.json"
+PROBES = "probes.safetensors"
+CARD = "card.md"
+LISTED = (WEIGHTS, PREPROCESSING, LABELS, PROBES, CARD)
+"""The files whose hashes are in model.json."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a probe's logit, as a share of the largest stored logit (at least 1): far above what another
+processor's rounding does, far below what a changed weight or operator does."""
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class Description(Frozen):
+    """model.json."""
+
+    format: Literal[1] = 1
+    headstart: str
+    architecture: Architecture
+    input: ImageInput
+    width: int = Field(ge=1)
+    task: dict[str, Any]
+    temperature: float = Field(1.0, gt=0)
+    precision: Precision = "float32"
+    source: SourceCard
+    files: dict[str, str]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def seal(description: bytes) -> bytes:
+    """The content of model.sha256."""
+    return f"{sha256(description)}  {DESCRIPTION}\n".encode()
+
+
+def to_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def writing(folder: Path) -> Path:
+    """Where a model is written before it has proven itself."""
+    return folder.with_name(f".{folder.name}.writing")
+
+
+def previous(folder: Path) -> Path:
+    """Where the model that is being replaced stays until the new one is in its place."""
+    return folder.with_name(f".{folder.name}.previous")

@@ -1,0 +1,230 @@
+"""Reading a model folder. Nothing in it is trusted before its hash was checked, nor used before it proved itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from headstart import __version__
+from headstart.artifacts import layout
+from headstart.core.card import ImageInput, SourceCard
+from headstart.core.errors import ArtifactError, ShapeError, UserError
+from headstart.core.task import Task
+from headstart.data.transforms.image import normalise
+from headstart.nn.device import Precision, autocast, best_device
+from headstart.nn.model import Model
+from headstart.sources import build
+from headstart.tasks import from_json
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that reproduced its stored outputs.
+
+    folder: where it was read from. contract: how pictures are prepared. temperature: divides the logits of a
+    single-label task before they become probabilities. device, precision: of the forward pass.
+    """
+
+    folder: Path
+    model: Model
+    task: Task
+    contract: ImageInput
+    temperature: float
+    source: SourceCard
+    device: torch.device
+    precision: Precision
+
+    def logits(self, batch: Tensor | np.ndarray) -> np.ndarray:
+        """(B, 3, crop, crop) uint8 evaluation views -> (B, K) float64 raw outputs. Raises ShapeError."""
+        pixels = torch.as_tensor(batch)
+        crop = self.contract.crop
+        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, crop, crop):
+            raise ShapeError(
+                f"expected uint8 pictures of shape (B, 3, {crop}, {crop}), got {pixels.dtype} {tuple(pixels.shape)}."
+            )
+        return _logits(self.model, self.contract, pixels, self.device, self.precision)
+
+    def scores(self, batch: Tensor | np.ndarray) -> np.ndarray:
+        """(B, 3, crop, crop) uint8 evaluation views -> (B, K) probabilities, or numbers in the user's units."""
+        return self.scores_of(self.logits(batch))
+
+    def scores_of(self, logits: np.ndarray) -> np.ndarray:
+        """(N, K) raw outputs of this model -> (N, K) scores."""
+        return self.task.scores(logits / self.temperature if self.task.kind == "single" else logits)
+
+
+def load_model(
+    path: Path | str, *, device: torch.device | str | None = None, precision: Precision | None = None
+) -> LoadedModel:
+    """The model of a run folder, or of its `model/`.
+
+    device: None takes the best there is. precision: None takes the one that the model was judged in.
+
+    Raises ArtifactError naming the file that is absent, damaged or was changed, or saying by how much the stored
+    outputs were missed.
+    """
+    folder = locate(Path(path))
+    found = _read_description(folder)
+    files = {name: _verified(folder, name, found.files) for name in layout.LISTED}
+    contract, task = _contract(folder, found, files), _task(folder, found, files)
+    model = _network(folder, found, task, files[layout.WEIGHTS])
+    _prove(folder, model, contract, files[layout.PROBES])
+    where = torch.device(device) if device is not None else best_device()
+    model.to(where).to(memory_format=torch.channels_last)
+    return LoadedModel(
+        folder, model, task, contract, found.temperature, found.source, where, precision or found.precision
+    )
+
+
+def locate(path: Path) -> Path:
+    """The model folder that `path` means. Raises ArtifactError where there is none."""
+    if (path / layout.DESCRIPTION).is_file() or (path / layout.SEAL).is_file() or (path / layout.WEIGHTS).is_file():
+        return path
+    inner = path / "model"
+    if inner.is_dir():
+        return inner
+    if not path.exists():
+        raise ArtifactError(f"there is no model at {path}: no such folder. Expected a run folder or its model/.")
+    if layout.previous(inner).is_dir():
+        raise ArtifactError(
+            f"{path} has no model/: replacing it was cut short. The model before is whole; "
+            f"bring it back with: mv {layout.previous(inner)} {inner}"
+        )
+    if (path / "recipe.yaml").is_file():
+        raise ArtifactError(f"{path} is a run that has no model yet. Finish it with: headstart resume {path}")
+    raise ArtifactError(f"{path} is neither a run folder nor a model folder: it has no {layout.DESCRIPTION}.")
+
+
+def source_of(path: Path) -> layout.Description:
+    """model.json of a run or model folder, checked against its seal; nothing else is read."""
+    return _read_description(locate(path))
+
+
+def _read_description(folder: Path) -> layout.Description:
+    data = _bytes(folder, layout.DESCRIPTION)
+    try:
+        raw = json.loads(data)
+        number = raw["format"]
+    except (ValueError, TypeError, KeyError):
+        raw, number = None, None
+    if isinstance(number, int) and number > layout.FORMAT:
+        raise ArtifactError(
+            f"{folder} is of format {number}, written by headstart {raw.get('headstart')}; "
+            f"headstart {__version__} reads up to format {layout.FORMAT}. Upgrade with: pip install --upgrade headstart"
+        )
+    if _bytes(folder, layout.SEAL) != layout.seal(data):
+        raise _changed(folder, f"{layout.DESCRIPTION} (it does not match {layout.SEAL})")
+    try:
+        return layout.Description.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ArtifactError(f"{folder / layout.DESCRIPTION} does not fit: {field}: {first['msg']}.") from None
+
+
+def _verified(folder: Path, name: str, hashes: dict[str, str]) -> bytes:
+    """The bytes of a file, whose hash was checked: what was hashed is what is read."""
+    if name not in hashes:
+        raise ArtifactError(f"{folder / layout.DESCRIPTION} states no hash for {name}: the model is incomplete.")
+    data = _bytes(folder, name)
+    if layout.sha256(data) != hashes[name]:
+        raise _changed(folder, name)
+    return data
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(f"the model in {folder} is incomplete: {name} is missing. Save it again.") from None
+    except OSError as error:
+        raise ArtifactError(f"{folder / name} cannot be read: {error.strerror}.") from error
+
+
+def _changed(folder: Path, what: str) -> ArtifactError:
+    return ArtifactError(
+        f"the model in {folder} was changed after it was saved, or is damaged: {what}. "
+        "It is refused. Take an unchanged copy, or fit again."
+    )
+
+
+def _contract(folder: Path, found: layout.Description, files: dict[str, bytes]) -> ImageInput:
+    stored = json.loads(files[layout.PREPROCESSING])
+    if stored != {"input": json.loads(found.input.model_dump_json()), "digest": found.input.digest()}:
+        raise _changed(folder, f"{layout.PREPROCESSING} and {layout.DESCRIPTION} state different preprocessing")
+    return found.input
+
+
+def _task(folder: Path, found: layout.Description, files: dict[str, bytes]) -> Task:
+    task = from_json(found.task)
+    if json.loads(files[layout.LABELS]) != list(task.outputs):
+        raise _changed(folder, f"{layout.LABELS} and {layout.DESCRIPTION} state different labels")
+    return task
+
+
+def _network(folder: Path, found: layout.Description, task: Task, weights: bytes) -> Model:
+    with torch.random.fork_rng(devices=[]):
+        try:
+            model = Model(build(found.architecture, found.input), len(task.outputs))
+        except UserError as error:
+            raise ArtifactError(f"the network of {folder} cannot be built here: {error}") from error
+    if model.encoder.width != found.width:
+        raise ArtifactError(
+            f"the network of {folder} was {found.width} wide when it was saved and is {model.encoder.width} wide as "
+            f"{found.architecture.library} builds it here. Install the version it was saved with."
+        )
+    tensors = _tensors(folder, layout.WEIGHTS, weights)
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise ArtifactError(f"{folder / layout.WEIGHTS} does not fit its network: {detail}") from None
+    return model.eval()
+
+
+def _tensors(folder: Path, name: str, data: bytes) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    except safetensors.SafetensorError as error:
+        raise ArtifactError(f"{folder / name} is no readable safetensors file: {error}.") from None
+    return tensors
+
+
+def _prove(folder: Path, model: Model, contract: ImageInput, probes: bytes) -> None:
+    """The self-check: the stored inputs must give the stored outputs."""
+    stored = _tensors(folder, layout.PROBES, probes)
+    expected = stored["logits"].numpy()
+    difference = np.abs(probe_logits(model, contract, stored["inputs"]) - expected).max(axis=1)
+    allowed = layout.TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    missed = ~(difference <= allowed)  # NaN is a miss too
+    if missed.any():
+        worst = int(np.nan_to_num(difference, nan=np.inf).argmax())
+        raise ArtifactError(
+            f"the model in {folder} does not reproduce its stored outputs: {missed.sum()} of {len(expected)} probes "
+            f"differ, probe {worst} by {difference[worst]:.3g} where {allowed:.3g} is allowed. Its files are "
+            "unchanged, so something computes differently here than where it was saved. "
+            f"Now: torch {torch.__version__}; then: see Provenance in its {layout.CARD}. "
+            "Install those versions, or fit again."
+        )
+
+
+def probe_logits(model: Model, contract: ImageInput, inputs: Tensor) -> np.ndarray:
+    """(n, K) float32 logits of the probes, computed on the CPU in float32."""
+    return _logits(model, contract, inputs, torch.device("cpu"), "float32").astype(np.float32)
+
+
+def _logits(
+    model: Model, contract: ImageInput, pixels: Tensor, device: torch.device, precision: Precision
+) -> np.ndarray:
+    with torch.inference_mode(), autocast(device, precision):
+        logits: Tensor = model(normalise(pixels.to(device), contract))
+    rows: np.ndarray = logits.double().cpu().numpy()
+    return rows
