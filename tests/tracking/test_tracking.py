@@ -25,11 +25,11 @@ CONFIG = {"method": "head", "train": {"epochs": 3, "augment": {"flip": 0.5}}}
 
 
 def record(folder: Path, *names: str, resume: bool = False, said: list[str] | None = None) -> Recorder:
-    return Recorder(folder, names, CONFIG, resume=resume, warn=(said if said is not None else []).append)
+    return Recorder(folder, names, CONFIG, resume=resume, say=(said if said is not None else []).append)
 
 
 def row(epoch: int, loss: float = 0.5, phase: str = "head") -> dict[str, Any]:
-    return {"phase": phase, "epoch": epoch, "train_loss": loss}
+    return {"phase": phase, "epoch": epoch, "step": 10 * epoch, "train_loss": loss}
 
 
 def untimed(folder: Path) -> list[dict[str, Any]]:
@@ -41,37 +41,37 @@ def untimed(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_line_is_whole_json_and_on_disk_at_once(tmp_path: Path) -> None:
     recorder = record(tmp_path)
-    recorder.row(10, row(1))
+    recorder.row(row(1))
     recorder.text("warning", "two photos\nare dark")
     lines = (tmp_path / LOG).read_text().splitlines()
     assert [json.loads(line)["time"] > 1.7e9 for line in lines] == [True, True]
-    assert untimed(tmp_path) == [{"step": 10, **row(1)}, {"name": "warning", "text": "two photos\nare dark"}]
+    assert untimed(tmp_path) == [row(1), {"name": "warning", "text": "two photos\nare dark"}]
     recorder.finish()
 
 
 def test_numbers_that_json_does_not_know_are_null(tmp_path: Path) -> None:
     with record(tmp_path) as recorder:
-        recorder.row(1, {"a": math.nan, "b": math.inf, "c": 1.0, "d": None})
+        recorder.row({"step": 1, "a": math.nan, "b": math.inf, "c": 1.0, "d": None})
     assert untimed(tmp_path) == [{"step": 1, "a": None, "b": None, "c": 1.0, "d": None}]
 
 
 def test_a_new_run_begins_a_new_log(tmp_path: Path) -> None:
     for loss in (0.1, 0.2):
         with record(tmp_path) as recorder:
-            recorder.row(1, row(1, loss))
+            recorder.row(row(1, loss))
     assert [entry["train_loss"] for entry in read_log(tmp_path)] == [0.2]
 
 
 def test_epochs_that_are_done_again_after_a_kill_are_not_logged_again(tmp_path: Path) -> None:
     with record(tmp_path) as recorder:
         for epoch in (1, 2, 3):
-            recorder.row(10 * epoch, row(epoch))
+            recorder.row(row(epoch))
         recorder.text("source", "tiny")
     with record(tmp_path, resume=True) as recorder:
         recorder.text("source", "tiny")
         for epoch in (2, 3, 4):
-            recorder.row(10 * epoch, row(epoch))
-        recorder.row(10, row(1, phase="scratch"))
+            recorder.row(row(epoch))
+        recorder.row(row(1, phase="scratch"))
     rows = [(entry["phase"], entry["epoch"]) for entry in read_log(tmp_path) if "epoch" in entry]
     assert rows == [("head", 1), ("head", 2), ("head", 3), ("head", 4), ("scratch", 1)]
     assert sum("text" in entry for entry in read_log(tmp_path)) == 1
@@ -79,21 +79,21 @@ def test_epochs_that_are_done_again_after_a_kill_are_not_logged_again(tmp_path: 
 
 def test_a_line_that_a_kill_cut_short_is_dropped_and_written_again(tmp_path: Path) -> None:
     with record(tmp_path) as recorder:
-        recorder.row(1, row(1))
-        recorder.row(2, row(2))
+        recorder.row(row(1))
+        recorder.row(row(2))
     data = (tmp_path / LOG).read_bytes()
     (tmp_path / LOG).write_bytes(data[:-9])
-    assert [entry["step"] for entry in read_log(tmp_path)] == [1]
+    assert [entry["step"] for entry in read_log(tmp_path)] == [10]
     with record(tmp_path, resume=True) as recorder:
-        recorder.row(2, row(2))
-    assert untimed(tmp_path) == [{"step": 1, **row(1)}, {"step": 2, **row(2)}]
+        recorder.row(row(2))
+    assert untimed(tmp_path) == [row(1), row(2)]
 
 
 def test_a_process_that_dies_leaves_every_row_it_recorded(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from headstart.tracking.recorder import Recorder\n"
-        "r = Recorder(Path(sys.argv[1]), [], {}, resume=False, warn=print)\n"
-        "for step in range(5): r.row(step, {'loss': 1.0})\n"
+        "r = Recorder(Path(sys.argv[1]), [], {}, resume=False, say=print)\n"
+        "for step in range(5): r.row({'step': step, 'loss': 1.0})\n"
         "os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
@@ -141,14 +141,14 @@ def test_a_tracker_that_fails_is_left_out_and_told_once(
     said: list[str] = []
     with record(tmp_path, "flaky", said=said) as recorder:
         for step in (1, 2):
-            recorder.row(step, row(step))
+            recorder.row(row(step))
             recorder.text(f"note {step}", "words")
     assert len(said) == 1
     assert said[0].startswith("flaky failed and is left out")
     assert "No space left on device" in said[0]
     assert flaky.called[-1] == "finish"
     assert flaky.called.count(verb) == 1 or verb == "finish"
-    assert [entry.get("step") for entry in read_log(tmp_path)] == [1, None, 2, None]
+    assert [entry.get("step") for entry in read_log(tmp_path)] == [10, None, 20, None]
 
 
 def test_a_log_that_cannot_be_written_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,8 +158,8 @@ def test_a_log_that_cannot_be_written_is_told_too(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Local, "row", full)
     said: list[str] = []
     with record(tmp_path, said=said) as recorder:
-        recorder.row(1, row(1))
-        recorder.row(2, row(2))
+        recorder.row(row(1))
+        recorder.row(row(2))
     assert [words.startswith("log.jsonl failed") for words in said] == [True]
 
 
@@ -191,11 +191,11 @@ def test_a_missing_package_is_one_line_with_the_command(
 
 def test_tensorboard_shows_each_number_once_below_its_phase(tmp_path: Path) -> None:
     with record(tmp_path, "tensorboard") as recorder:
-        recorder.row(10, row(1, 0.7))
-        recorder.row(20, row(2, 0.6))
+        recorder.row(row(1, 0.7))
+        recorder.row(row(2, 0.6))
     with record(tmp_path, "tensorboard", resume=True) as recorder:
-        recorder.row(20, row(2, 0.6))
-        recorder.row(30, row(3, 0.5))
+        recorder.row(row(2, 0.6))
+        recorder.row(row(3, 0.5))
         recorder.text("verdict", "positive")
     scalars, texts = events(tmp_path / "tensorboard")
     assert scalars["head/train_loss"] == pytest.approx({10: 0.7, 20: 0.6, 30: 0.5})
@@ -250,9 +250,9 @@ def test_wandb_takes_rows_against_their_own_step_and_resumes_the_same_run(
     monkeypatch.setitem(sys.modules, "wandb", fake)
     monkeypatch.setenv("WANDB_PROJECT", "birds")
     with record(tmp_path, "wandb") as recorder:
-        recorder.row(10, row(1, 0.7))
+        recorder.row(row(1, 0.7))
     with record(tmp_path, "wandb", resume=True) as recorder:
-        recorder.row(20, row(2, 0.6))
+        recorder.row(row(2, 0.6))
         recorder.text("verdict", "positive")
     with record(tmp_path, "wandb"):
         pass
@@ -309,10 +309,10 @@ def test_mlflow_takes_flat_parameters_and_resumes_the_same_run(tmp_path: Path, m
     monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=FakeMLflowClient))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"test:{tmp_path}")
     with record(tmp_path, "mlflow") as recorder:
-        recorder.row(10, row(1, 0.7))
+        recorder.row(row(1, 0.7))
     with record(tmp_path, "mlflow", resume=True) as recorder:
-        recorder.row(10, row(1, 0.7))
-        recorder.row(20, row(2, 0.6))
+        recorder.row(row(1, 0.7))
+        recorder.row(row(2, 0.6))
         recorder.text("verdict", "positive")
     server = SERVER[f"test:{tmp_path}"]
     assert list(server["experiments"]) == ["headstart"]
@@ -333,9 +333,9 @@ def test_the_real_mlflow_takes_a_resumed_run(tmp_path: Path, monkeypatch: pytest
     folder.mkdir()
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with record(folder, "mlflow") as recorder:
-        recorder.row(10, row(1, 0.7))
+        recorder.row(row(1, 0.7))
     with record(folder, "mlflow", resume=True) as recorder:
-        recorder.row(20, row(2, 0.6))
+        recorder.row(row(2, 0.6))
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{os.fspath(tmp_path)}/mlflow.db")
     history = client.get_metric_history((folder / "mlflow.id").read_text().strip(), "head/train_loss")
     assert [(point.step, point.value) for point in history] == [(10, 0.7), (20, 0.6)]

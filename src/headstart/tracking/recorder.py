@@ -19,7 +19,7 @@ class Recorder:
 
     names: of trackers beside the local log. resume: rows that are in the log already are not recorded again, so
     that epochs done twice because the process was killed between two checkpoints are shown once.
-    warn: told once of each tracker that fails; the run goes on without it.
+    say: told once of each tracker that fails; the run goes on without it.
 
     Raises ConfigError for an unknown name and MissingExtra for a package that is not installed, before any work.
     """
@@ -34,7 +34,7 @@ class Recorder:
         warn: Callable[[str], None],
     ) -> None:
         wanted = {name: TRACKERS[name]() for name in dict.fromkeys(names)}
-        self._warn = warn
+        self._say = say
         self._seen = {_key(entry) for entry in read_log(folder)} if resume else set()
         # The local log comes last: what is in it has reached the others.
         self._trackers: dict[str, Tracker] = {**wanted, "log.jsonl": Local()}
@@ -44,10 +44,11 @@ class Recorder:
             self.finish()
             raise
 
-    def row(self, step: int, values: Values) -> None:
-        """Record values at a step, unless they were before this run was resumed."""
-        if self._is_new({"step": step, **values}):
-            self._all(lambda tracker: tracker.row(step, values))
+    def row(self, values: Values) -> None:
+        """Record the values of a step (`{"step": 10, "phase": "head", "train_loss": 0.7}`), unless they were before
+        this run was resumed."""
+        if self._is_new(values):
+            self._all(lambda tracker: tracker.row(int(values["step"] or 0), values))
 
     def text(self, name: str, text: str) -> None:
         """Record words, unless they were before this run was resumed."""
@@ -66,7 +67,7 @@ class Recorder:
     ) -> None:
         self.finish()
 
-    def _is_new(self, entry: dict[str, Any]) -> bool:
+    def _is_new(self, entry: Mapping[str, Any]) -> bool:
         key = _key(entry)
         if key in self._seen:
             return False
@@ -83,7 +84,7 @@ class Recorder:
                 del self._trackers[name]
                 with contextlib.suppress(Exception):
                     tracker.finish()
-                self._warn(
+                self._say(
                     f"{name} failed and is left out from here on; the run goes on. ({type(error).__name__}: {error})"
                 )
 
