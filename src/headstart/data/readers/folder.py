@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from headstart.core.errors import ConfigError, DataError
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, Role
 from headstart.data.images import SUFFIXES, is_image_name
 from headstart.data.readers.base import Columns, Reader
+
+_COMPANIONS: Final = ("readme", "license", "licence", "notice", "changelog", "citation", "thumbs", "desktop")
 
 
 class FolderReader(Reader):
@@ -109,7 +112,12 @@ def _stray(folder: Path, paths: list[Path]) -> list[Finding]:
 
 
 def _ignored(root: Path) -> list[Finding]:
-    others = [path.relative_to(root).as_posix() for path in _walk(root) if not is_image_name(path.name)]
+    """Files that are no images, but for those that usually lie beside a data set."""
+    others = [
+        path.relative_to(root).as_posix()
+        for path in _walk(root)
+        if not is_image_name(path.name) and path.stem.lower() not in _COMPANIONS
+    ]
     if not others:
         return []
     message = f"{len(others)} file(s) in {root} are not images by their name and are left out."

@@ -63,9 +63,10 @@ def to_tensor(views: np.ndarray) -> Tensor:
 
 def normalise(batch: Tensor, contract: ImageInput) -> Tensor:
     """uint8 (B, 3, H, W) -> float32 of the same shape, device and memory format: (x / 255 - mean) / std."""
-    mean = torch.tensor(contract.mean, device=batch.device).view(3, 1, 1)
-    std = torch.tensor(contract.std, device=batch.device).view(3, 1, 1)
-    return batch.float().div_(255).sub_(mean).div_(std)
+    std = torch.tensor(contract.std, device=batch.device)
+    shift = torch.tensor(contract.mean, device=batch.device) / std
+    pixels = batch.permute(0, 2, 3, 1).float()  # channels last, as batches lie in memory
+    return pixels.mul_(1 / (255 * std)).sub_(shift).permute(0, 3, 1, 2)
 
 
 def train_array(picture: np.ndarray, contract: ImageInput, augment: AugmentConfig, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Mixing pairs of items: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019)."""
+"""Mixing the images of a batch with each other, and their targets with them."""
 
 from __future__ import annotations
 
@@ -7,34 +7,41 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from headstart.core.config import AugmentConfig
 
 
 def mix(batch: Tensor, targets: Tensor, classes: int, augment: AugmentConfig, seed: int) -> tuple[Tensor, Tensor]:
-    """(mixed batch, soft targets (B, K)), determined by the seed; batch and targets stay on their device.
+    """mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019) of a batch with a permutation of itself.
 
-    batch: (B, C, H, W) float. targets: (B,) class indices, or (B, K). With both mixings on, each batch draws one of
-    them. The share that an item keeps is drawn from Beta(a, a); for CutMix it is the area that is really kept.
+    batch: (B, 3, H, W) float. targets: (B,) class indices, or (B, K) labels or numbers. classes: K.
+    Returns the mixed batch and (B, K) targets in the batch's dtype; the inputs are unchanged. One share, drawn from
+    Beta(a, a) with a = `augment.mixup` or `augment.cutmix`, serves the whole batch; where both are on, one is drawn.
+    Determined by `seed` (0 or larger); the same on every device.
     """
-    rng = np.random.Generator(np.random.Philox(seed))
-    if targets.ndim == 1:
-        targets = torch.nn.functional.one_hot(targets, classes)
-    soft = targets.to(batch.dtype)
-    cut = augment.cutmix > 0 and (augment.mixup == 0 or rng.random() < 0.5)
-    strength = augment.cutmix if cut else augment.mixup
-    if strength == 0:
+    soft = (one_hot(targets.long(), classes) if targets.ndim == 1 else targets).to(batch.dtype)
+    if not augment.mixup and not augment.cutmix:
         return batch, soft
-    kept = float(rng.beta(strength, strength))
-    partner = torch.as_tensor(rng.permutation(len(batch)), device=batch.device)
-    if not cut:
-        return kept * batch + (1 - kept) * batch[partner], kept * soft + (1 - kept) * soft[partner]
-    height, width = batch.shape[-2:]
-    tall, wide = round(height * math.sqrt(1 - kept)), round(width * math.sqrt(1 - kept))
-    middle, centre = int(rng.integers(height)), int(rng.integers(width))
-    top, bottom = max(0, middle - tall // 2), min(height, middle - tall // 2 + tall)
-    left, right = max(0, centre - wide // 2), min(width, centre - wide // 2 + wide)
-    mixed = batch.clone()
-    mixed[..., top:bottom, left:right] = batch[partner][..., top:bottom, left:right]
-    kept = 1 - (bottom - top) * (right - left) / (height * width)
-    return mixed, kept * soft + (1 - kept) * soft[partner]
+    rng = np.random.Generator(np.random.Philox(seed))
+    order = torch.from_numpy(rng.permutation(len(batch))).to(batch.device)
+    cut = rng.random() < 0.5 if augment.mixup and augment.cutmix else bool(augment.cutmix)
+    alpha = augment.cutmix if cut else augment.mixup
+    share = float(rng.beta(alpha, alpha))
+    if cut:
+        height, width = batch.shape[-2:]
+        top, bottom, left, right = cut_box(height, width, share, rng)
+        mixed = batch.clone()
+        mixed[..., top:bottom, left:right] = batch[order][..., top:bottom, left:right]
+        share = 1 - (bottom - top) * (right - left) / (height * width)
+    else:
+        mixed = torch.lerp(batch[order], batch, share)
+    return mixed, torch.lerp(soft[order], soft, share)
+
+
+def cut_box(height: int, width: int, share: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of a box with 1 - share of the area about a uniform centre, cut at the edges."""
+    ratio = math.sqrt(1 - share)
+    half_height, half_width = int(height * ratio) // 2, int(width * ratio) // 2
+    y, x = int(rng.integers(height)), int(rng.integers(width))
+    return max(0, y - half_height), min(height, y + half_height), max(0, x - half_width), min(width, x + half_width)
