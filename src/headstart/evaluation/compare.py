@@ -171,16 +171,15 @@ def _words(
         reach = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f} percentage points"
     else:
         reach = f"{gain.low:+.3f} to {gain.high:+.3f}"
-    chance = _odds(measured.p_value)
-    if outcome == "positive":
+    if outcome != "neutral":
+        helped = outcome == "positive"
+        if subject == "transfer":
+            lead = "Transfer helped" if helped else f"Transfer hurt: {against} is better"
+        else:
+            lead = f"{subject if helped else against} is better than {against if helped else subject}"
         return (
-            f"{_start(subject)} helped. {facts}; the true gain is likely within {reach}. "
-            f"Were the two equally good, a difference this large would come up in {chance} such tests."
-        )
-    if outcome == "negative":
-        return (
-            f"{_start(subject)} hurt: {against} is better. {facts}; the true difference is likely within {reach}. "
-            f"Were the two equally good, a difference this large would come up in {chance} such tests."
+            f"{lead}. {facts}; the true difference is likely within {reach}. "
+            f"Were the two equally good, a difference this large would come up in {_odds(measured.p_value)} such tests."
         )
     if differing < FEWEST:
         return (
@@ -195,7 +194,3 @@ def _words(
 
 def _odds(p: float) -> str:
     return "fewer than 1 of 500" if p < 0.002 else f"about {max(1, round(100 * p))} of 100"
-
-
-def _start(subject: str) -> str:
-    return subject[:1].upper() + subject[1:]

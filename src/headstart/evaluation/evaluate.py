@@ -13,16 +13,13 @@ from headstart.core.task import Task
 from headstart.core.types import Interval
 from headstart.evaluation.names import METRIC_NAMES
 from headstart.metrics import classification, multilabel, regression
-from headstart.metrics.calibration import Bin, reliability
-from headstart.metrics.intervals import bootstrap, mean_of, wilson
+from headstart.metrics.calibration import Bin, gaps, reliability
+from headstart.metrics.intervals import bootstrap, calibration_error, wilson
 from headstart.metrics.resampling import Metrics, Statistic, once, units_of
-
-BIASED = ("ece",)
-"""Metrics that resampling inflates."""
 
 PER_CLASS = ("precision", "recall", "f1")
 
-PROPORTIONS = (*(name for name, words in METRIC_NAMES.items() if words.share and name not in BIASED), *PER_CLASS)
+PROPORTIONS = (*(name for name, words in METRIC_NAMES.items() if words.share), *PER_CLASS)
 """Metrics that are shares, between 0 and 1."""
 
 SUITES: dict[str, Callable[..., Metrics]] = {
@@ -93,7 +90,7 @@ def evaluate(
 
     targets: as `task.encode` gives them. scores: (N, K) as `task.scores` gives them. groups: (N,) names of what
     belongs together (patients, speakers); intervals then draw whole groups, since items of one are not independent.
-    Proportions over single items take Wilson's interval (means of them, the MOVER one), everything else the bootstrap.
+    Proportions over single items take Wilson's interval, everything else the bootstrap.
     Raises DataError if there is no item or a score is not finite, ShapeError where the arrays do not fit.
     """
     check_arrays(task, targets, scores, groups)
@@ -105,12 +102,13 @@ def evaluate(
         seed=seed,
         resamples=resamples,
         proportions=PROPORTIONS,
-        biased=BIASED,
     )
-    if groups is None and task.kind == "single":
-        metrics.update(_exact(targets, scores))
-    if groups is None and task.kind == "multi":
-        metrics["subset_accuracy"] = wilson(metrics["subset_accuracy"].value * len(targets), len(targets))
+    if groups is None:
+        exact = metrics.keys() & {"accuracy", "f1_micro" if task.kind == "single" else "subset_accuracy"}
+        metrics.update({name: wilson(metrics[name].value * len(targets), len(targets)) for name in exact})
+    if task.kind != "number":
+        gap = gaps(*_confidence(task, targets, scores))
+        metrics["ece"] = calibration_error(gap, groups=groups, seed=seed, resamples=resamples)
     rows = _rows(task, targets, scores, groups, seed, resamples)
     number = None if groups is None else units_of(len(targets), groups)[1]
     return Evaluation(
@@ -118,7 +116,7 @@ def evaluate(
         metrics=metrics,
         per_class=rows,
         confusion=_confusion(task, targets, scores),
-        reliability=_reliability(task, targets, scores),
+        reliability=() if task.kind == "number" else reliability(*_confidence(task, targets, scores)),
         groups=number,
         notes=tuple(
             _notes(task, rows, len(targets), number, [k for k in measure(once(len(targets))) if k not in metrics])
@@ -150,20 +148,6 @@ def check_arrays(task: Task, targets: np.ndarray, scores: np.ndarray, groups: np
         raise DataError(
             f"the scores of {bad} of {len(targets)} items are not finite. Training diverged: lower its rate."
         )
-
-
-def _exact(targets: np.ndarray, scores: np.ndarray) -> dict[str, Interval]:
-    """Intervals of what is a proportion, or a mean of one proportion a class. Items are independent."""
-    cells = classification.tally(targets, scores.argmax(axis=1), scores.shape[1], once(len(targets)))
-    right, support = cells.right[:, 0], cells.support[:, 0]
-    recalls = [wilson(r, n) if n else Interval(0.0, 0.0, 0.0) for r, n in zip(right, support, strict=True)]
-    accuracy = wilson(float(right.sum()), len(targets))
-    return {
-        "accuracy": accuracy,
-        "f1_micro": accuracy,
-        "balanced_accuracy": mean_of([r for r, n in zip(recalls, support, strict=True) if n]),
-        "recall_macro": mean_of([r for r, here in zip(recalls, cells.present[:, 0], strict=True) if here]),
-    }
 
 
 def _rows(
@@ -226,12 +210,11 @@ def _confusion(task: Task, targets: np.ndarray, scores: np.ndarray) -> tuple[tup
     return tuple(tuple(row) for row in cells.tolist())
 
 
-def _reliability(task: Task, targets: np.ndarray, scores: np.ndarray) -> tuple[Bin, ...]:
+def _confidence(task: Task, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How sure of what was said, and whether that was right: (N,) each, (N, K) for many labels."""
     if task.kind == "single":
-        return reliability(scores.max(axis=1), scores.argmax(axis=1) == targets)
-    if task.kind == "multi":
-        return reliability(*multilabel.confidence(scores.ravel(), targets.ravel() > 0.5))
-    return ()
+        return scores.max(axis=1), scores.argmax(axis=1) == targets
+    return multilabel.confidence(targets, scores)
 
 
 def _notes(task: Task, rows: tuple[Row, ...], n: int, groups: int | None, undefined: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ TEMPERATURES = (0.05, 20.0)
 
 @dataclass(frozen=True)
 class Bin:
-    """Items whose confidence is in (low, high]: how many, how sure on average, how often right."""
+    """Decisions whose confidence is in (low, high]: how many, how sure on average, how often right."""
 
     low: float
     high: float
@@ -27,25 +27,36 @@ class Bin:
 
 
 def _bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """(N,) index of the bin (i / bins, (i + 1) / bins] that holds each confidence; 0 falls in the first."""
+    """Index of the bin (i / bins, (i + 1) / bins] that holds each confidence; 0 falls in the first."""
     edges = np.linspace(0, 1, bins + 1)
     index: np.ndarray = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     return index
 
 
-def expected_error(confidence: np.ndarray, right: np.ndarray, counts: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """(R,) expected calibration error: the mean over items of |accuracy - confidence| of their bin.
+def gaps(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """(N, bins): what each item adds to the gap between rightness and confidence in each bin.
 
-    confidence: (N,) in 0..1. right: (N,) bool. counts: (N, R).
+    confidence: (N,) or, for several decisions an item, (N, M), in 0..1. right: the same shape, bool.
     """
-    member = _bin_of(confidence, bins) == np.arange(bins)[:, None]
-    gap = (member * (right - confidence.astype(np.float64))) @ counts
-    error: np.ndarray = np.abs(gap).sum(axis=0) / counts.sum(axis=0, dtype=np.float64)
+    confidence, right = (a.reshape(len(a), -1).astype(np.float64) for a in (confidence, right))
+    items, decisions = confidence.shape
+    cell = np.arange(items)[:, None] * bins + _bin_of(confidence, bins)
+    added = np.bincount(cell.ravel(), weights=(right - confidence).ravel() / decisions, minlength=items * bins)
+    return added.reshape(items, bins)
+
+
+def expected_error(gap: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R,) expected calibration error: the mean over decisions of |accuracy - confidence| of their bin.
+
+    gap: (N, bins) as from `gaps`. counts: (N, R).
+    """
+    error: np.ndarray = np.abs(gap.T @ counts).sum(axis=0) / counts.sum(axis=0, dtype=np.float64)
     return error
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> tuple[Bin, ...]:
-    """The bins that hold any item, lowest first. confidence: (N,) in 0..1. right: (N,) bool."""
+    """The bins that hold any decision, lowest first. confidence: in 0..1, any shape. right: the same shape, bool."""
+    confidence, right = confidence.ravel(), right.ravel()
     index = _bin_of(confidence, bins)
     number = np.bincount(index, minlength=bins)
     sure = share(np.bincount(index, weights=confidence, minlength=bins), number)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.metrics import curves
-from headstart.metrics.calibration import expected_error
+from headstart.metrics.calibration import expected_error, gaps
 from headstart.metrics.ratios import mean_where, share
 from headstart.metrics.resampling import Metrics, once
 
@@ -72,7 +72,7 @@ def metrics(
         "f1_micro": lambda _: right.astype(np.float32) @ counts / total,
         "roc_auc": lambda _: roc_auc(targets, scores, counts),
         "log_loss": lambda _: surprise(targets, scores) @ counts / total,
-        "ece": lambda _: expected_error(scores.max(axis=1), right, counts),
+        "ece": lambda _: expected_error(gaps(scores.max(axis=1), right), counts),
     }
     cells = tally(targets, predicted, scores.shape[1], counts)
     return {name: measures[name](cells) for name in ([only] if only else measures)}

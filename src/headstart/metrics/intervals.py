@@ -23,17 +23,6 @@ def wilson(right: float, total: float, confidence: float = 0.95) -> Interval:
     return Interval(share, float(min(share, max(0.0, centre - half))), float(max(share, min(1.0, centre + half))))
 
 
-def mean_of(parts: list[Interval]) -> Interval:
-    """Interval of the mean of independent proportions, each with its own interval (MOVER; Zou and Donner 2008, eq. 8).
-
-    Unlike the bootstrap it stays honest where a class of three items happens to be all right.
-    """
-    value = np.mean([p.value for p in parts])
-    down = np.sqrt(sum((p.value - p.low) ** 2 for p in parts)) / len(parts)
-    up = np.sqrt(sum((p.high - p.value) ** 2 for p in parts)) / len(parts)
-    return Interval(float(value), float(max(0.0, value - down)), float(min(1.0, value + up)))
-
-
 def bootstrap(
     statistic: Statistic,
     items: int,
@@ -43,15 +32,12 @@ def bootstrap(
     resamples: int = 1000,
     confidence: float = 0.95,
     proportions: Collection[str] = (),
-    biased: Collection[str] = (),
 ) -> dict[str, Interval]:
-    """An interval for every metric that is defined on the sample.
+    """Bias-corrected and accelerated interval (Efron 1987) for every metric that is defined on the sample.
 
     statistic: (items, R) counts -> metrics of each resample. groups: (items,) what must be drawn together.
     proportions: names of metrics that are shares of items. Where such a one is the same in every resample (all items
     right, say), the bootstrap knows no doubt, and Wilson's interval over items or groups stands in.
-    biased: names of metrics that any resampling inflates (calibration errors); they take the basic interval
-    (Davison and Hinkley 1997, eq. 5.6). The others take the bias-corrected and accelerated one (Efron 1987).
     """
     rng = np.random.default_rng(seed)
     units, number = units_of(items, groups)
@@ -66,8 +52,6 @@ def bootstrap(
         sample = drawn[name][np.isfinite(drawn[name])]
         if name in proportions and np.ptp(sample) < 1e-12:
             found[name] = wilson(value * number, number, confidence)
-        elif name in biased:
-            found[name] = _basic(value, sample, confidence)
         else:
             found[name] = _accelerated(value, sample, without.get(name, np.empty(0)), confidence)
     return found
@@ -79,10 +63,30 @@ def percentile(value: float, sample: np.ndarray, confidence: float = 0.95) -> In
     return Interval(value, float(low), float(high))
 
 
-def _basic(value: float, sample: np.ndarray, confidence: float) -> Interval:
-    """The percentile interval mirrored at the value, kept at or above 0 and around the value."""
-    mirrored = percentile(value, sample, confidence)
-    return Interval(value, min(value, max(0.0, 2 * value - mirrored.high)), max(value, 2 * value - mirrored.low))
+def calibration_error(
+    gap: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Interval of the expected calibration error, which sampling noise inflates and resampling inflates again.
+
+    gap: (N, bins) as from `headstart.metrics.calibration.gaps`. The noise of the bins can have added no more than its
+    own absolute sum to the error, whose upper quantile is therefore taken off for the lower end; the upper end is that
+    of the resamples. Wide rather than wrong: the interval covers the error of the binned curve at least as often as
+    it says.
+    """
+    units, number = units_of(len(gap), groups)
+    error, noise = [], []
+    for counts in bootstrap_counts(units, number, resamples, np.random.default_rng(seed)):
+        drawn = gap.T @ counts / counts.sum(axis=0, dtype=np.float64)
+        error.append(np.abs(drawn).sum(axis=0))
+        noise.append(np.abs(drawn - gap.mean(axis=0)[:, None]).sum(axis=0))
+    value, upper = float(np.abs(gap.mean(axis=0)).sum()), (1 + confidence) / 2
+    low, high = value - np.quantile(np.concatenate(noise), upper), np.quantile(np.concatenate(error), upper)
+    return Interval(value, max(0.0, float(low)), max(value, float(high)))
 
 
 def _accelerated(value: float, sample: np.ndarray, without: np.ndarray, confidence: float) -> Interval:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from headstart.metrics import curves
-from headstart.metrics.calibration import expected_error
+from headstart.metrics.calibration import expected_error, gaps
 from headstart.metrics.classification import Tally
 from headstart.metrics.ratios import mean_where, share
 from headstart.metrics.resampling import Metrics, once
@@ -57,12 +57,12 @@ def metrics(
         "roc_auc": lambda _: over_labels(lambda score, true: curves.roc_auc(score, true, counts)),
         "map": lambda _: over_labels(lambda score, true: curves.average_precision(score, true, counts)),
         "hamming": lambda _: share_of((truth != said).mean(axis=1)),
-        "ece": lambda _: over_labels(lambda score, true: expected_error(*confidence(score, true), counts)),
+        "ece": lambda _: expected_error(gaps(*confidence(targets, scores)), counts),
     }
     cells = tally(targets, scores, counts)
     return {name: measures[name](cells) for name in ([only] if only else measures)}
 
 
-def confidence(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) confidence in what was said of one label (there or not), and whether that was right."""
-    return np.maximum(scores, 1 - scores), (scores > THRESHOLD) == truth
+def confidence(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) confidence in what was said of each label (there or not), and whether that was right."""
+    return np.maximum(scores, 1 - scores), called(scores) == (targets > 0.5)
