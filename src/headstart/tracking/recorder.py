@@ -31,7 +31,7 @@ class Recorder:
         config: Mapping[str, Any],
         *,
         resume: bool,
-        warn: Callable[[str], None],
+        say: Callable[[str], None],
     ) -> None:
         wanted = {name: TRACKERS[name]() for name in dict.fromkeys(names)}
         self._say = say
