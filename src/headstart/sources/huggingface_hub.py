@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError
 
 from headstart.core.errors import OfflineError, SourceError
 from headstart.core.source import Availability
@@ -14,9 +12,17 @@ from headstart.sources.reach import offline_message, require_host
 
 
 def cached(repository: str, file: str) -> Path | None:
-    """Where a file of a repository lies in the hub's cache, or None. Never asks the network."""
-    found = huggingface_hub.try_to_load_from_cache(repository, file)
-    return Path(found) if isinstance(found, str) else None
+    """Where a file of a repository's main branch lies in the hub's cache, or None. Never asks the network.
+
+    The same as huggingface_hub.try_to_load_from_cache, which takes half a second to import.
+    """
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    try:
+        commit = (folder / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    found = folder / "snapshots" / commit / file
+    return found if found.is_file() else None
 
 
 def availability(repository: str, file: str) -> Availability:
@@ -36,8 +42,11 @@ def fetch(repository: str, file: str, source: str) -> Path:
     if constants.HF_HUB_OFFLINE:
         raise OfflineError(f"{offline_message(source, constants.ENDPOINT)} (HF_HUB_OFFLINE is set.)")
     require_host(constants.ENDPOINT, source)
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
     try:
-        return Path(huggingface_hub.hf_hub_download(repository, file))
+        return Path(hf_hub_download(repository, file))
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SourceError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Library:
-    """build: an encoder with random weights. source: the library's own pretrained weights of a name, not yet loaded."""
+    """build: an encoder with random weights. source: the library's own pretrained weights of a name, not yet loaded.
+
+    describe: architecture and preprocessing of a name, whatever weights it will get.
+    """
 
     build: Callable[[Architecture, ImageInput], Encoder]
     source: Callable[[str], Source]
+    describe: Callable[[str], tuple[Architecture, ImageInput]]
+
+
+def closest(name: str, known: Collection[str]) -> list[str]:
+    """The few of very many known names that a message about an unknown one should show."""
+    return difflib.get_close_matches(name, known, n=6, cutoff=0.3) or sorted(known)[:6]

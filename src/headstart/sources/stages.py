@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-_SPINE = 0.8
+_SPINE = 0.9
 """A module that holds this share of all parameters is no stage: its children are."""
 
 
@@ -45,13 +45,16 @@ class Stages:
         return self._index[name]
 
 
-def by_structure(network: nn.Module) -> list[Stage]:
-    """The stages of a network whose children are registered in the order in which the input passes them."""
+def by_structure(network: nn.Module, spines: Container[str] = ()) -> list[Stage]:
+    """The stages of a network whose children are registered in the order in which the input passes them.
+
+    spines: names of children that are no stages, whatever share of the parameters they hold: their children are.
+    """
     total = sum(p.numel() for p in network.parameters())
-    return join_small(network, list(_split(network, "", total)))
+    return join_small(network, list(_split(network, "", total, spines)))
 
 
-def _split(module: nn.Module, prefix: str, total: int) -> Iterator[Stage]:
+def _split(module: nn.Module, prefix: str, total: int, spines: Container[str]) -> Iterator[Stage]:
     own = tuple(f"{prefix}{name}" for name, _ in module.named_parameters(recurse=False))
     if own:
         yield Stage("", own)
@@ -59,8 +62,9 @@ def _split(module: nn.Module, prefix: str, total: int) -> Iterator[Stage]:
         parameters = tuple(f"{prefix}{name}.{n}" for n, _ in child.named_parameters())
         if not parameters:
             continue
-        if sum(p.numel() for p in child.parameters()) >= _SPINE * total and any(True for _ in child.children()):
-            yield from _split(child, f"{prefix}{name}.", total)
+        share = sum(p.numel() for p in child.parameters()) / total
+        if any(True for _ in child.children()) and (share >= _SPINE or name in spines):
+            yield from _split(child, f"{prefix}{name}.", total, spines)
         else:
             yield Stage(f"{prefix}{name}", parameters)
 

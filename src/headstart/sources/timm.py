@@ -21,7 +21,7 @@ from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
 from headstart.sources import huggingface_hub
 from headstart.sources.catalog import hub_card
-from headstart.sources.library import Library
+from headstart.sources.library import Library, closest
 from headstart.sources.stages import Stage, Stages, by_structure, join_small, named
 
 WEIGHTS = "model.safetensors"
@@ -87,16 +87,15 @@ def knows(name: str) -> bool:
 
 def build(architecture: Architecture, input: ImageInput) -> TimmEncoder:
     """The encoder with random weights. architecture.options go to `timm.create_model`."""
-    return TimmEncoder(_create(architecture), architecture, input)
+    _check(architecture.name)
+    network = timm.create_model(architecture.name, **{"num_classes": 0, **architecture.options})
+    return TimmEncoder(network, architecture, input).eval()
 
 
-def _create(architecture: Architecture, **more: Any) -> nn.Module:
-    if not knows(architecture.name):
-        message = unknown_name("timm model", architecture.name, timm.list_models(f"{architecture.name[:4]}*"))
-        raise SourceError(f"{message} See timm.list_models().")
-    options = {"num_classes": 0, **architecture.options, **more}
-    network: nn.Module = timm.create_model(architecture.name, **options)
-    return network.eval()
+def _check(name: str) -> None:
+    if not knows(name):
+        close = closest(name, timm.list_models())
+        raise SourceError(unknown_name("timm model", name, close, "All of them: timm.list_models()."))
 
 
 def input_of(config: dict[str, Any]) -> ImageInput:
@@ -112,6 +111,14 @@ def input_of(config: dict[str, Any]) -> ImageInput:
     )
 
 
+def describe(name: str) -> tuple[Architecture, ImageInput]:
+    """Architecture and preprocessing of a timm name, with or without a weights tag."""
+    architecture = Architecture(library="timm", name=name)
+    _check(name)
+    config = timm.get_pretrained_cfg(name)
+    return architecture, input_of(config.to_dict() if config else {})
+
+
 @dataclass(frozen=True)
 class TimmSource(Source):
     """timm's own pretrained weights of a model, e.g. TimmSource("resnet18.a1_in1k")."""
@@ -120,16 +127,16 @@ class TimmSource(Source):
 
     @cached_property
     def card(self) -> SourceCard:
-        known = hub_card(f"timm:{self.model}")
-        return known or _card(self.model, self._config)
+        return hub_card(f"timm:{self.model}") or _card(self.model, self._config)
 
     @cached_property
     def _config(self) -> dict[str, Any]:
         found = timm.get_pretrained_cfg(self.model) if knows(self.model) else None
         if found is None or not (found.hf_hub_id or found.url):
-            known = timm.list_pretrained(f"{self.model[:4]}*")
-            message = unknown_name("pretrained timm model", self.model, known)
-            raise SourceError(f"{message} See timm.list_pretrained().")
+            close = closest(self.model, timm.list_pretrained())
+            raise SourceError(
+                unknown_name("pretrained timm model", self.model, close, "All of them: timm.list_pretrained().")
+            )
         config: dict[str, Any] = found.to_dict()
         return config
 
@@ -151,7 +158,9 @@ class TimmSource(Source):
         """The network with weights; timm itself fits the file to the architecture."""
         file = huggingface_hub.fetch(self._repository, WEIGHTS, f"timm:{self.model}")
         overlay = {"file": str(file), "custom_load": False}
-        return timm.create_model(self.model, pretrained=True, pretrained_cfg_overlay=overlay, **options).eval()
+        options = {**self.card.architecture.options, **options}
+        with torch.random.fork_rng(devices=[]):
+            return timm.create_model(self.model, pretrained=True, pretrained_cfg_overlay=overlay, **options).eval()
 
 
 def _card(model: str, config: dict[str, Any]) -> SourceCard:
@@ -192,4 +201,4 @@ def trained_on(tag: str) -> str:
     return ", then ".join(named) or (f"see the weights tag {tag!r}" if tag else "not stated")
 
 
-LIBRARY = Library(build=build, source=TimmSource)
+LIBRARY = Library(build=build, source=TimmSource, describe=describe)

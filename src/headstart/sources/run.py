@@ -1,0 +1,101 @@
+"""An earlier run of headstart as a source: its encoder, with what is known of where that came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from headstart.core.card import Architecture, ImageInput, SourceCard
+from headstart.core.errors import SourceError
+from headstart.core.source import Availability, Source
+from headstart.core.types import Features
+from headstart.nn.encoder import Encoder
+from headstart.sources import build
+from headstart.sources.weights import fit_weights, from_safetensors, head_of, read_bytes
+
+DESCRIPTION, SEAL, WEIGHTS = "model.json", "model.sha256", "model.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunSource(Source):
+    """folder: of a run, or of the model in it."""
+
+    folder: Path
+
+    @property
+    def _model(self) -> Path:
+        inner = self.folder / "model"
+        return inner if (inner / DESCRIPTION).is_file() else self.folder
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        """model.json, after its seal was checked."""
+        file = self._model / DESCRIPTION
+        if not file.is_file():
+            raise SourceError(
+                f"{self.folder} is no source: it has no {DESCRIPTION}. Expected the folder of a finished run, or its "
+                f"model/. For a folder of transformers use 'transformers:{self.folder}'."
+            )
+        data = read_bytes(file, str(self.folder))
+        seal = read_bytes(self._model / SEAL, str(self.folder)).decode(errors="replace").split()
+        if not seal or seal[0] != hashlib.sha256(data).hexdigest():
+            raise SourceError(f"{file} is damaged or was changed: it does not match {SEAL}. It is refused; fit again.")
+        found = json.loads(data)
+        if found.get("format") != FORMAT:
+            raise SourceError(f"{file} is of format {found.get('format')!r}; this headstart reads format {FORMAT}.")
+        return dict(found)
+
+    @cached_property
+    def card(self) -> SourceCard:
+        found = self._described
+        try:
+            before = SourceCard.model_validate(found["source"])
+            outputs = [str(name) for name in found["task"].get("classes") or found["task"].get("labels") or ()]
+            then = found["task"]["name"] + (
+                f" ({', '.join(outputs[:8])}{', ...' * (len(outputs) > 8)})" if outputs else ""
+            )
+            return before.model_copy(
+                update={
+                    "name": str(self.folder),
+                    "architecture": Architecture.model_validate(found["architecture"]),
+                    "input": ImageInput.model_validate(found["input"]),
+                    "width": int(found["width"]),
+                    "sha256": found["files"][WEIGHTS],
+                    "trained_on": f"{before.trained_on}, then {then}",
+                    "origin": f"{self.folder}, from {before.name} ({before.origin})",
+                    "size_bytes": (self._model / WEIGHTS).stat().st_size,
+                    "source_accuracy": None,
+                }
+            )
+        except (KeyError, TypeError, ValidationError, OSError) as error:
+            raise SourceError(f"{self._model / DESCRIPTION} does not describe a model: {error}") from None
+
+    def availability(self) -> Availability:
+        file = self._model / WEIGHTS
+        return Availability(file.is_file(), str(file) if file.is_file() else f"{file} is missing; fit again")
+
+    def load(self) -> Encoder:
+        tensors = self._tensors()
+        with torch.random.fork_rng(devices=[]):
+            encoder = build(self.card.architecture, self.card.input)
+        inside = {n.removeprefix("encoder."): t for n, t in tensors.items() if n.startswith("encoder.")}
+        fit_weights(encoder, inside, self.card.name)
+        return encoder
+
+    def classifier(self) -> Callable[[Features], Tensor] | None:
+        tensors = self._tensors()
+        return head_of(tensors["head.weight"], tensors["head.bias"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        file = self._model / WEIGHTS
+        return from_safetensors(read_bytes(file, self.card.name, self.card.sha256), file, self.card.name)
