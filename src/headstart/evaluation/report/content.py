@@ -1,0 +1,84 @@
+"""What a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.core.card import SourceCard
+from headstart.core.method import Choice
+from headstart.core.task import Task
+from headstart.core.types import Interval
+from headstart.data.dataset import Finding
+from headstart.evaluation.compare import Verdict
+from headstart.evaluation.evaluate import Evaluation
+from headstart.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """What the run is held against. name: as in `metrics.json`. description: one plain phrase. seconds: to make it."""
+
+    name: str
+    description: str
+    seconds: float
+    metrics: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class CostSummary:
+    """stages: name -> seconds, in order; they may nest, so `seconds`, the whole, need not be their sum."""
+
+    seconds: float
+    stages: Mapping[str, float]
+    peak_memory_mb: float
+    parameters_trained: int
+    parameters_total: int
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """Something to do with the model. words: what for. command: to be copied into a terminal as it is."""
+
+    words: str
+    command: str
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a report tells.
+
+    title: of the page, say the data's name. run: the run folder as the user wrote it. method: its name.
+    n: items by split, as in `metrics.json`. predictions: on the test items; evaluation: of the same.
+    verdicts: the first is the headline; () where nothing was compared.
+    uncalibrated_ece: before temperature scaling; None where there is no calibration.
+    history: rows of the loop, `{"phase", "epoch", "step", "train_loss", "validation_loss", "validation_<metric>",
+        "learning_rate"}`; a missing value is a gap.
+    choices: what was tried, and kept or not. notes: further facts by name (`Loop.note`).
+    thumbnail: index of a test item -> its JPEG bytes (160 pixels are plenty), or None if it has no picture. It is
+        called for the few items that are shown. None leaves all photos out.
+    recipe: the text of recipe.yaml. environment: name -> version or fact.
+    """
+
+    title: str
+    run: str
+    task: Task
+    method: str
+    source: SourceCard
+    n: Mapping[str, int]
+    predictions: Predictions
+    evaluation: Evaluation
+    cost: CostSummary
+    recipe: str
+    verdicts: Sequence[Verdict] = ()
+    baselines: Sequence[BaselineResult] = ()
+    uncalibrated_ece: Interval | None = None
+    temperature: float = 1.0
+    history: Sequence[Mapping[str, Any]] = ()
+    choices: Sequence[Choice] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    thumbnail: Callable[[int], bytes | None] | None = None
+    next_steps: Sequence[NextStep] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
