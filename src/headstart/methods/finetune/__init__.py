@@ -1,0 +1,1 @@
+"""Fine-tuning: the source's own weights move, all of them, some, or none."""

@@ -1,0 +1,92 @@
+"""The linear probe: frozen features, and the best linear head for them (Alain and Bengio 2017).
+
+Nothing of the encoder changes. Seconds where fine-tuning takes minutes, and hard to beat with little data: every other
+method is judged against it, and most of them start from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from headstart.core.errors import ConfigError
+from headstart.core.method import Loop, Method
+from headstart.core.task import Task
+from headstart.nn.linear import fit_linear
+from headstart.nn.model import Model
+
+HeadStart = Literal["probe", "zero"]
+
+
+@dataclass(frozen=True)
+class Probe(Method):
+    """folds: parts of the training data that judge the strength of the penalty in turn.
+    criterion: what they judge it by; accuracy is what counts, log_loss says more with few items.
+    """
+
+    name = "probe"
+    paper = "Alain and Bengio 2017, arXiv:1610.01644"
+
+    folds: int = 5
+    criterion: Literal["log_loss", "accuracy"] = "log_loss"
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ConfigError(f"method.folds={self.folds}: expected 2 or more.")
+
+    def fit(self, model: Model, loop: Loop) -> None:
+        probe_head(model, loop, self.folds, self.criterion)
+
+
+def probe_head(
+    model: Model, loop: Loop, folds: int = 5, criterion: Literal["log_loss", "accuracy"] = "log_loss"
+) -> None:
+    """Put the best linear head for the encoder as it is now on the model; the step is named "probe"."""
+
+    def change() -> None:
+        features, targets = loop.features("train")
+        fit = fit_linear(
+            features,
+            in_output_units(loop.task, targets),
+            loop.task.kind,
+            len(loop.task.outputs),
+            groups=loop.groups("train"),
+            weights=balance(loop, targets),
+            folds=folds,
+            criterion=criterion,
+            seed=loop.seed,
+        )
+        with torch.no_grad():
+            model.head.weight.copy_(torch.from_numpy(fit.weight))
+            model.head.bias.copy_(torch.from_numpy(fit.bias))
+        loop.note("probe", {"C": fit.strength, "criterion": criterion, "curve": list(fit.curve.items())})
+
+    loop.step("probe", change)
+
+
+def ready_head(model: Model, loop: Loop, head: HeadStart) -> None:
+    """The head that fine-tuning starts from: the probe's, or the new one as it is."""
+    if head == "probe":
+        probe_head(model, loop)
+
+
+def in_output_units(task: Task, targets: np.ndarray) -> np.ndarray:
+    """Targets as the head should give them: numbers in the units of the network's outputs, labels unchanged."""
+    if task.kind != "number":
+        return targets
+    shape = (1, len(task.outputs))
+    origin = task.scores(np.zeros(shape))
+    scaled: np.ndarray = (targets - origin) / (task.scores(np.ones(shape)) - origin)
+    return scaled
+
+
+def balance(loop: Loop, targets: np.ndarray) -> np.ndarray | None:
+    """(N,) weights that give every class the same say, where the user asked for that."""
+    if loop.config.class_weighting != "balanced" or loop.task.kind != "single":
+        return None
+    counts = np.bincount(targets, minlength=len(loop.task.outputs))
+    weights: np.ndarray = len(targets) / (np.count_nonzero(counts) * counts[targets])
+    return weights
