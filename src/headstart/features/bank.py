@@ -16,7 +16,8 @@ from headstart.nn.encoder import Encoder
 class FeatureBank:
     """bank("train") -> (N, D) float32, in the part's order.
 
-    encoder: with the weights it keeps. parts: name -> a function that gives the part's batches anew. prepare: as in `extract`.
+    encoder: with the weights it keeps. parts: name -> a function that gives the part's batches anew.
+    prepare: as in `extract`.
     """
 
     def __init__(

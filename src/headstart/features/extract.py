@@ -24,11 +24,11 @@ def extract(
 ) -> np.ndarray:
     """Pooled features (N, D) float32 of every batch, in order; the encoder is left in eval mode.
 
-    batches: (B, ...) as the data room gives them (uint8 for pictures). prepare: puts a batch, already on the device, into the
-    form the encoder takes. precision: a reduced one is dropped for float32 where the first batch shows that they disagree
-    (median cosine similarity below 0.99).
+    batches: (B, ...) as the data room gives them (uint8 for pictures). prepare: puts a batch, already on the device,
+    into the form the encoder takes. precision: a reduced one is dropped for float32 where the first batch shows that
+    they disagree (median cosine similarity below 0.99).
     """
-    encoder.to(device, memory_format=torch.channels_last).eval()
+    encoder.to(device).to(memory_format=torch.channels_last).eval()
     rows: list[np.ndarray] = []
     with torch.inference_mode():
         for batch in batches:
@@ -42,8 +42,10 @@ def extract(
     return np.concatenate(rows)
 
 
-def trusted_precision(encoder: Encoder, ready: Tensor, device: torch.device, precision: Precision, sample: int = 8) -> Precision:
-    """`precision` if the encoder's features in it agree with float32 on a sample of the prepared batch, else "float32"."""
+def trusted_precision(
+    encoder: Encoder, ready: Tensor, device: torch.device, precision: Precision, sample: int = 8
+) -> Precision:
+    """`precision` if features in it agree with float32 on a sample of the prepared batch, else "float32"."""
     if precision == "float32":
         return precision
     with torch.inference_mode():

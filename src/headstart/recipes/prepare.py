@@ -12,8 +12,7 @@ from headstart.core.card import ImageInput
 from headstart.core.errors import ConfigError, DataError
 from headstart.core.progress import Progress
 from headstart.core.task import Task
-from headstart.data.checks import Finding
-from headstart.data.dataset import Dataset, LabelKind, Role
+from headstart.data.dataset import Dataset, Finding, LabelKind, Role
 from headstart.data.loader import Batches
 from headstart.data.splits import assign_splits
 from headstart.data.survey import survey
@@ -68,10 +67,14 @@ def prepare(dataset: Dataset, contract: ImageInput, *, seed: int, progress: Prog
     """
     dataset.require_items()
     if dataset.kind == "none":
-        raise DataError(f"{dataset.name} has no labels to learn from. Put the photos in one folder per class, or name the label column with --label.")
+        raise DataError(
+            f"{dataset.name} has no labels to learn from. Put the photos in one folder per class, "
+            "or name the label column with --label."
+        )
     progress.stage("checking the data")
-    found = survey(dataset, contract, progress=progress)
+    found = survey(dataset, contract, progress=lambda done, total: progress.advance("checking the data", done, total))
     found.require_sound()
+    fingerprint = dataset.fingerprint(found.digests)
     dataset = assign_splits(dataset, found.digests, seed=seed, near_duplicate_groups=found.near_duplicate_groups)
     task = make_task(dataset)
     parts: dict[Role, Part] = {}
@@ -83,10 +86,12 @@ def prepare(dataset: Dataset, contract: ImageInput, *, seed: int, progress: Prog
             dataset=mine,
             batches=Batches(mine, found.pictures, contract),
             targets=task.encode(mine.labels),
-            groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
+            groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)])
+            if any(groups)
+            else None,
             digests=tuple(found.digests[i] for i in indices),
         )
-    return Target(dataset.name, task, contract, parts, found.findings, found.fingerprint(dataset))
+    return Target(dataset.name, task, contract, parts, found.findings, fingerprint)
 
 
 def make_task(dataset: Dataset) -> Task:
@@ -103,5 +108,7 @@ def make_task(dataset: Dataset) -> Task:
             made = TASKS["regression"]
             task = made.from_labels(train.labels, dataset.targets, dataset.modality)
         case _:
-            raise ConfigError(f"labels of kind {dataset.kind!r} cannot be fitted. Expected classes, several labels, or numbers.")
+            raise ConfigError(
+                f"labels of kind {dataset.kind!r} cannot be fitted. Expected classes, several labels, or numbers."
+            )
     return task

@@ -31,7 +31,8 @@ class Recipe(Frozen):
     """Running it again on the same machine gives the same run.
 
     method_options: of the method, without "method.". train: the complete TrainConfig.
-    scratch_epochs: how long the from-scratch baseline trains under `verdict: full`; settled by its time budget in the first run.
+    scratch_epochs: how long the from-scratch baseline trains under `verdict: full`; settled by its time budget in the
+        first run.
     """
 
     schema_version: Literal[1] = 1
@@ -61,4 +62,6 @@ class Recipe(Frozen):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise ArtifactError(f"recipe {path} does not fit: {field}: {first['msg']}. Correct it or fit again.") from error
+            raise ArtifactError(
+                f"recipe {path} does not fit: {field}: {first['msg']}. Correct it or fit again."
+            ) from error

@@ -57,7 +57,8 @@ def _lines(metrics: dict[str, Any], run: Run) -> Iterable[str]:
     primary = metrics["primary"]
     best = metrics["test"][primary]
     name = primary.replace("_", " ")
-    yield f"{metrics['method']} on {metrics['source']}: {n['train']} training, {n['validation']} validation, {n['test']} test items"
+    items = f"{n['train']} training, {n['validation']} validation, {n['test']} test items"
+    yield f"{metrics['method']} on {metrics['source']}: {items}"
     yield f"test {name}  {best['value']:.3f}  (95 % interval {best['low']:.3f} to {best['high']:.3f})"
     for label, row in metrics["baselines"].items():
         if primary in row:

@@ -37,7 +37,7 @@ from headstart.training.rates import largest_batch, range_test
 from headstart.training.schedule import make_schedule
 
 SplitName = Literal["train", "validation"]
-LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming_loss"})
+LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming"})
 INFERENCE_BATCH = 32
 
 
@@ -93,7 +93,7 @@ class TrainingLoop:
         bank: FeatureBank | None = None,
     ) -> None:
         self.device = device or best_device()
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.task = task
         self.config = config
         self.precision = resolve_precision(config.precision, self.device)
@@ -118,7 +118,7 @@ class TrainingLoop:
         mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[self.precision]
         self._accelerator = Accelerator(mixed_precision=mixed, cpu=self.device.type == "cpu")
 
-    # -- what a method may ask for ------------------------------------------------------------------------------------
+    # -- what a method may ask for ---------------------------------------------------------------------------
 
     @property
     def seed(self) -> int:
@@ -174,7 +174,7 @@ class TrainingLoop:
                 self._run(phase)
             self._leave(place)
 
-    # -- one phase ----------------------------------------------------------------------------------------------------
+    # -- one phase -------------------------------------------------------------------------------------------
 
     def _run(self, phase: Phase) -> None:
         config, train = self.config, self.parts["train"]
@@ -207,7 +207,13 @@ class TrainingLoop:
         per_step = int(state.decided["batch_size"]) * config.accumulate
         per_epoch = max(1, math.ceil(len(train) / per_step))
         total = per_epoch * phase.epochs
-        average = _under("ema.", tensors) if tensors else {n: p.detach().clone() for n, p in chosen.items()} if config.ema else {}
+        average = (
+            _under("ema.", tensors)
+            if tensors
+            else {n: p.detach().clone() for n, p in chosen.items()}
+            if config.ema
+            else {}
+        )
         average = self._on_device(average)
         best = self._on_device(_under("best.", tensors))
         if not tensors and phase.keep_best:
@@ -216,7 +222,9 @@ class TrainingLoop:
         freeze.apply(self.model, settings)
         started = time.perf_counter() - state.seconds
         saved = time.perf_counter()
-        work = prefetch(self._fetch(settings, step, per_epoch) for step in range(state.step, total if not state.stopped else 0))
+        work = prefetch(
+            self._fetch(settings, step, per_epoch) for step in range(state.step, total if not state.stopped else 0)
+        )
         with contextlib.closing(work):
             for pixels, targets in work:
                 step = state.step
@@ -228,7 +236,9 @@ class TrainingLoop:
                 loss = 0.0
                 for part in torch.arange(len(pixels)).chunk(config.accumulate):
                     share = len(part) / len(pixels)
-                    loss += share * self._backward(objective, pixels[part], targets[part], share, phase.name, step, int(part[0]))
+                    loss += share * self._backward(
+                        objective, pixels[part], targets[part], share, phase.name, step, int(part[0])
+                    )
                 if config.clip > 0:
                     self._accelerator.clip_grad_norm_(list(chosen.values()), config.clip)
                 prepared.step()
@@ -238,7 +248,8 @@ class TrainingLoop:
                 if not math.isfinite(loss):
                     raise ConfigError(
                         f"the loss became {loss} in phase '{phase.name}' at step {step}. "
-                        f"Lower the learning rate (it was {max(base_rates):.2g}), for instance --set learning_rate={max(base_rates) / 10:.1g}."
+                        f"Lower the learning rate (it was {max(base_rates):.2g}), "
+                        f"for instance --set learning_rate={max(base_rates) / 10:.1g}."
                     )
                 for name, shadow in average.items():
                     shadow.lerp_(chosen[name].detach(), 1 - min(config.ema, (1 + state.step) / (10 + state.step)))
@@ -255,7 +266,7 @@ class TrainingLoop:
                     state.stale = 0 if score > state.best_score else state.stale + 1
                     if score > state.best_score:
                         state.best_score, state.best_step = score, state.step
-                    row = {
+                    entry = {
                         "phase": phase.name,
                         "epoch": epoch,
                         "step": self.steps_done,
@@ -264,8 +275,8 @@ class TrainingLoop:
                         "learning_rate": max(group["lr"] for group in optimizer.param_groups),
                     }
                     state.running_loss = 0.0
-                    self.history.append(row)
-                    self._record(row)
+                    self.history.append(entry)
+                    self._record(entry)
                     state.stopped = bool(config.early_stop) and state.stale >= config.early_stop
                 now = time.perf_counter()
                 if now - saved >= config.checkpoint_seconds and state.step < total and not state.stopped:
@@ -313,11 +324,13 @@ class TrainingLoop:
             order = permutation(len(train), self._seed, phase.name, epoch)
             indices = np.array_split(order, per_epoch)[offset]
             seeds = [derive(self._seed, phase.name, epoch, int(i)) for i in indices]
-            return train.batches.training([int(i) for i in indices], seeds, augment), torch.as_tensor(train.targets[indices])
+            return train.batches.training([int(i) for i in indices], seeds, augment), torch.as_tensor(
+                train.targets[indices]
+            )
 
         return fetch
 
-    # -- settings: the user's configuration over the phase's defaults ---------------------------------------------------
+    # -- settings: the user's configuration over the phase's defaults ----------------------------------------
 
     def _settled(self, phase: Phase, decided: dict[str, Any] | None = None) -> Phase:
         config = self.config
@@ -411,7 +424,7 @@ class TrainingLoop:
             self.model.load_state_dict(before)
             self.model.zero_grad(set_to_none=True)
 
-    # -- judging --------------------------------------------------------------------------------------------------------
+    # -- judging ---------------------------------------------------------------------------------------------
 
     def _judge(self) -> tuple[float, dict[str, float]]:
         """(score to compare by, row for the log) on validation data. Ties of the metric go to the lower loss."""
@@ -449,7 +462,7 @@ class TrainingLoop:
                 for name, value in kept.items():
                     chosen[name].copy_(value)
 
-    # -- what is done stays done ------------------------------------------------------------------------------------------
+    # -- what is done stays done -----------------------------------------------------------------------------
 
     def _enter(self, name: str) -> Path:
         if name in self._names:
@@ -477,7 +490,9 @@ class TrainingLoop:
         tensors, facts = checkpoint.load(path)
         return (tensors, facts) if facts["phase"] == self._names[-1] else None
 
-    def _save_current(self, state: _Progress, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], best: dict[str, Tensor]) -> None:
+    def _save_current(
+        self, state: _Progress, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], best: dict[str, Tensor]
+    ) -> None:
         packed, others = checkpoint.pack_optimizer(optimizer)
         if self._accelerator.scaler is not None:
             others["scaler"] = json.dumps(self._accelerator.scaler.state_dict())
@@ -532,7 +547,9 @@ def class_weights(task: Task, targets: np.ndarray) -> Tensor | None:
     For many labels: the weight of each label's positives is not changed, only labels among themselves.
     """
     if task.kind == "number":
-        raise ConfigError("class_weighting=balanced needs classes, the task predicts numbers. Use class_weighting=none.")
+        raise ConfigError(
+            "class_weighting=balanced needs classes, the task predicts numbers. Use class_weighting=none."
+        )
     outputs = len(task.outputs)
     counts = np.bincount(targets, minlength=outputs) if task.kind == "single" else targets.sum(axis=0)
     weights = counts.sum() / (outputs * np.maximum(counts, 1))

@@ -22,7 +22,7 @@ from headstart.nn.model import Model
 class Objective:
     """(1 - w) L(x) + w L(x_adversarial) + penalties, where L = task loss + alpha (1 - soft metric).
 
-    penalty: of the method's phase. weight: (K,) class weights or None. contract: of the input, for the box of an attack.
+    penalty: of the method's phase. weight: (K,) class weights or None. contract: of the input, for an attack's box.
     """
 
     task: Task
@@ -34,7 +34,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.task.kind == "number" and self.config.metric_term != "none":
-            raise ConfigError(f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none.")
+            raise ConfigError(
+                f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
+            )
 
     def backward(
         self, run: Callable[[Tensor], Tensor], batch: Tensor, targets: Tensor, backward: Callable[[Tensor], None]

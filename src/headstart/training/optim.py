@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], momentum: float) -> Optimizer:
-    """name: "adamw", "adam" (L2 in the gradient), "sgd" (plain) or "momentum". groups: as torch takes them, each with lr."""
+    """name: "adamw", "adam" (L2 in the gradient), "sgd" (plain) or "momentum". groups: as torch takes them, with lr."""
     match name:
         case "adamw":
             return torch.optim.AdamW(groups)

@@ -1,7 +1,7 @@
 """Random state as a function of position, so that a resumed run needs no saved generator.
 
-Every draw of a run is seeded by (run seed, phase, step) or (run seed, phase, epoch, item). A run that is killed and taken up
-again at step s draws exactly what the unbroken run drew at step s.
+Every draw of a run is seeded by (run seed, phase, step) or (run seed, phase, epoch, item). A run that is killed and
+taken up again at step s draws exactly what the unbroken run drew at step s.
 """
 
 from __future__ import annotations

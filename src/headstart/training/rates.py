@@ -15,10 +15,11 @@ from headstart.nn.model import Model
 def range_test(
     optimizer: Optimizer, step: Callable[[int], float], *, low: float = 1e-6, high: float = 0.1, steps: int = 40
 ) -> float:
-    """A learning rate for an optimiser whose groups hold their ratios to the base rate in "lr" (Smith 2017, section 3.3).
+    """A learning rate for an optimiser whose groups hold their ratios to it in "lr" (Smith 2017, section 3.3).
 
-    The rate rises by equal factors from low to high over `steps` optimiser steps; the answer is a tenth of the rate at which the smoothed loss
-    was lowest, or the last rate before it became four times the lowest or not finite. step: runs the i-th step and gives its loss.
+    The rate rises by equal factors from low to high over `steps` optimiser steps, until the smoothed loss is four times
+    its lowest or not finite; the answer is a tenth of the rate at which it was lowest. step: runs the i-th step and
+    gives its loss.
     """
     ratios = [group["lr"] for group in optimizer.param_groups]
     rates = np.geomspace(low, high, steps)

@@ -1,0 +1,98 @@
+"""What the report of a run tells, gathered."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from headstart.core.card import SourceCard
+from headstart.core.errors import DataError
+from headstart.data.images import decode
+from headstart.evaluation.compare import Verdict
+from headstart.evaluation.evaluate import Evaluation
+from headstart.evaluation.predictions import Predictions
+from headstart.evaluation.report.content import BaselineResult, CostSummary, NextStep, ReportData
+from headstart.recipes.baselines import Baseline
+from headstart.recipes.prepare import Part, Target
+from headstart.recipes.recipe import Recipe
+from headstart.training.loop import TrainingLoop
+
+THUMBNAIL = 160
+
+
+def report_data(
+    place: Path,
+    recipe: Recipe,
+    target: Target,
+    source: SourceCard,
+    loop: TrainingLoop,
+    judged: Evaluation,
+    uncalibrated: Evaluation,
+    predictions: Predictions,
+    baselines: Mapping[str, tuple[Baseline, Evaluation]],
+    verdicts: list[Verdict],
+    metrics: Mapping[str, Any],
+) -> ReportData:
+    """verdicts: the headline first. metrics: `metrics.json`, cost included."""
+    cost = metrics["cost"]
+    return ReportData(
+        title=target.name,
+        run=str(place),
+        task=target.task,
+        method=recipe.method,
+        source=source,
+        n=metrics["n"],
+        predictions=predictions,
+        evaluation=judged,
+        cost=CostSummary(
+            cost["seconds"],
+            cost["seconds_by_stage"],
+            cost["peak_memory_mb"],
+            cost["parameters_trained"],
+            cost["parameters_total"],
+        ),
+        recipe=recipe.to_yaml(),
+        verdicts=verdicts,
+        baselines=[
+            BaselineResult(name, baseline.description, baseline.seconds, found.metrics)
+            for name, (baseline, found) in baselines.items()
+        ],
+        uncalibrated_ece=uncalibrated.metrics.get("ece"),
+        temperature=metrics["temperature"],
+        history=loop.history,
+        notes=loop.notes,
+        findings=target.findings,
+        thumbnail=_thumbnails(target.parts["test"]) if recipe.photos else None,
+        next_steps=_next_steps(place),
+        environment={name: str(value) for name, value in metrics["environment"].items()},
+    )
+
+
+def _thumbnails(part: Part) -> Any:
+    def thumbnail(index: int) -> bytes | None:
+        try:
+            image = decode(part.dataset[index])
+        except DataError:
+            return None
+        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=80)
+        return out.getvalue()
+
+    return thumbnail
+
+
+def _next_steps(place: Path) -> list[NextStep]:
+    run = shlex.quote(str(place))
+    return [
+        NextStep("Label new photos", f"headstart predict {run} photo.jpg"),
+        NextStep("Judge it on other labelled photos", f"headstart evaluate {run} other_photos/"),
+        NextStep("Do this run again, to the same numbers", f"headstart fit {run}/recipe.yaml --out runs/again"),
+        NextStep("Hold it against another run", f"headstart compare {run} runs/other"),
+        NextStep("Use it as the source of the next model", f"headstart fit more_photos/ --source {run}"),
+    ]
