@@ -126,8 +126,8 @@ def hub_cards() -> tuple[SourceCard, ...]:
             notes="Run at 224 pixels, where it is ten times faster than at its own 518.",
         ),
         _timm("vgg16.tv_in1k", 134_260_544, 4096, ImageInput(interpolation="bilinear"), license="BSD-3-Clause"),
-        _torchvision("resnet18", "resnet18-f37072fd", 11_689_512, 46_830_571, 512, 0.69758),
-        _torchvision("vgg16", "vgg16-397923af", 138_357_544, 553_433_881, 4096, 0.71592),
+        _torchvision("resnet18", "resnet18-f37072fd", 11_176_512, 46_830_571, 512, 0.69758),
+        _torchvision("vgg16", "vgg16-397923af", 134_260_544, 553_433_881, 4096, 0.71592),
         _transformers(
             "google/vit-base-patch16-224",
             "vit",

@@ -14,6 +14,7 @@ from headstart.core.errors import SourceError
 from headstart.core.source import Availability, Source
 from headstart.nn.encoder import Encoder
 from headstart.sources import LIBRARIES, build
+from headstart.sources.measure import measure
 from headstart.sources.weights import fit_weights, read_bytes, read_tensors
 
 
@@ -36,8 +37,7 @@ class LocalSource(Source):
             )
         architecture, input = LIBRARIES[library].describe(name)
         data = read_bytes(self.file, str(self.file))
-        with torch.device("meta"):
-            parameters = sum(p.numel() for p in build(architecture, input).parameters())
+        parameters, width = measure(architecture, input)
         return SourceCard(
             name=f"{self.file}@{self.architecture}",
             modality="image",
@@ -49,6 +49,7 @@ class LocalSource(Source):
             sha256=hashlib.sha256(data).hexdigest(),
             parameters=parameters,
             size_bytes=len(data),
+            width=width,
         )
 
     def availability(self) -> Availability:

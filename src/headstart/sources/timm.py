@@ -22,6 +22,7 @@ from headstart.nn.encoder import Encoder
 from headstart.sources import huggingface_hub
 from headstart.sources.catalog import hub_card
 from headstart.sources.library import Library, closest
+from headstart.sources.measure import measure
 from headstart.sources.stages import Stage, Stages, by_structure, join_small, named
 
 WEIGHTS = "model.safetensors"
@@ -164,20 +165,19 @@ class TimmSource(Source):
 
 
 def _card(model: str, config: dict[str, Any]) -> SourceCard:
-    with torch.device("meta"):
-        network: Any = timm.create_model(model, num_classes=0)
-    parameters = sum(p.numel() for p in network.parameters())
+    architecture, input = describe(model)
+    parameters, width = measure(architecture, input)
     return SourceCard(
         name=f"timm:{model}",
         modality="image",
-        architecture=Architecture(library="timm", name=model),
-        input=input_of(config),
+        architecture=architecture,
+        input=input,
         license=config.get("license") or "not stated",
         trained_on=trained_on(config.get("tag") or ""),
         origin=f"https://huggingface.co/{config.get('hf_hub_id') or f'timm/{model}'}",
         parameters=parameters,
         size_bytes=4 * parameters,
-        width=int(getattr(network, "head_hidden_size", None) or network.num_features),
+        width=width,
         paper=config.get("paper_ids") if isinstance(config.get("paper_ids"), str) else None,
     )
 

@@ -24,6 +24,7 @@ from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
 from headstart.sources.catalog import hub_card, torch_cache
 from headstart.sources.library import Library, closest
+from headstart.sources.measure import measure
 from headstart.sources.reach import require_host
 from headstart.sources.stages import Stages, by_structure
 from headstart.sources.weights import fit_weights, head_of, read_tensors
@@ -175,6 +176,7 @@ class TorchvisionSource(Source):
 
     def _card(self) -> SourceCard:
         architecture, input = describe(self.model)
+        parameters, width = measure(architecture, input)
         meta = self._weights.meta
         return SourceCard(
             name=f"torchvision:{self.model}",
@@ -184,10 +186,10 @@ class TorchvisionSource(Source):
             license="BSD-3-Clause",
             trained_on="ImageNet-1k",
             origin=self._weights.url,
-            parameters=meta["num_params"],
+            parameters=parameters,
             size_bytes=round(meta["_file_size"] * 2**20),
+            width=width,
             source_accuracy=meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
-            notes="Parameters and size with the head of 1000 classes.",
         )
 
     @property

@@ -21,6 +21,7 @@ from headstart.nn.encoder import Encoder
 from headstart.sources import huggingface_hub
 from headstart.sources.catalog import hub_card
 from headstart.sources.library import Library
+from headstart.sources.measure import measure
 from headstart.sources.stages import Stages, by_structure
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
@@ -141,9 +142,7 @@ class TransformersSource(Source):
 
     def _card(self) -> SourceCard:
         architecture, input = describe(self.model)
-        with torch.device("meta"):
-            network = build(architecture, input)
-        parameters = sum(p.numel() for p in network.parameters())
+        parameters, width = measure(architecture, input)
         local = Path(self.model).is_dir()
         return SourceCard(
             name=f"transformers:{self.model}",
@@ -155,7 +154,7 @@ class TransformersSource(Source):
             origin=self.model if local else f"https://huggingface.co/{self.model}",
             parameters=parameters,
             size_bytes=4 * parameters,
-            width=network.width,
+            width=width,
         )
 
     def availability(self) -> Availability:

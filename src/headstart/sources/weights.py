@@ -58,7 +58,7 @@ def from_safetensors(data: bytes, path: Path, source: str) -> dict[str, Tensor]:
 
 
 def from_checkpoint(data: bytes, path: Path | str, source: str) -> dict[str, Tensor]:
-    """The tensors of a torch checkpoint, out of a wrapper ("state_dict", "model", ...) and without "module." prefixes."""
+    """The tensors of a torch checkpoint, out of a wrapper ("state_dict", "model", ...), names without "module."."""
     try:
         found: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:

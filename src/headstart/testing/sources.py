@@ -1,18 +1,29 @@
-"""What every source must keep, and a tiny source to test everything else with."""
+"""What every source must keep, and a tiny source to test everything else with.
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_contract(check: Check) -> None:
+    check(MySource())
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import safetensors.torch
 import torch
+from torch import Tensor, nn
 
 from headstart.core.card import Architecture, ImageInput, SourceCard
 from headstart.core.source import Availability, Source
+from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
 from headstart.sources import build
+
+Check = Callable[[Source], None]
 
 
 @dataclass(frozen=True)
@@ -57,9 +68,9 @@ def tiny_source(seed: int = 0) -> Source:
     return TinySource(seed)
 
 
-def _settle_statistics(encoder: Encoder, batch: torch.Tensor) -> None:
+def _settle_statistics(encoder: Encoder, batch: Tensor) -> None:
     """Set the running statistics of batch normalisation to those of `batch`, as training would have."""
-    norms = [m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
@@ -69,3 +80,179 @@ def _settle_statistics(encoder: Encoder, batch: torch.Tensor) -> None:
     encoder.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+def check_card(source: Source) -> None:
+    """The card says where it comes from, survives JSON, and agrees with what is loaded."""
+    card = source.card
+    assert SourceCard.model_validate_json(card.model_dump_json()) == card
+    assert card.name
+    assert card.license
+    assert card.trained_on
+    assert card.origin
+    assert source.availability().here
+    assert source.availability().how
+    encoder = source.load()
+    assert encoder.input == card.input
+    assert card.width in (None, encoder.width)
+    assert card.parameters in (None, sum(p.numel() for p in encoder.parameters()))
+
+
+def check_loads_the_same_twice(source: Source) -> None:
+    """Loading is repeatable, draws nothing from torch's generator, and gives an encoder in eval mode on the CPU."""
+    before = torch.random.get_rng_state()
+    first, second = source.load(), source.load()
+    assert torch.equal(torch.random.get_rng_state(), before), "load() moved the global random state"
+    assert first is not second
+    assert not any(module.training for module in first.modules())
+    assert {p.device.type for p in first.parameters()} == {"cpu"}
+    _same_state(first, second)
+
+
+def check_blocks_partition(source: Source) -> None:
+    """Every parameter and every leaf module is in exactly one block, no block is empty, names are unique."""
+    encoder = source.load()
+    blocks = encoder.blocks
+    names = [name for block in blocks for name, _ in block.parameters]
+    assert sorted(names) == sorted(name for name, _ in encoder.named_parameters())
+    assert len(blocks) > 1
+    assert all(block.parameters for block in blocks)
+    assert len({block.name for block in blocks}) == len(blocks)
+    leaves = [module for block in blocks for module in block.modules]
+    assert len(leaves) == len({id(m) for m in leaves})
+    assert {id(m) for m in leaves} == {id(m) for m in encoder.modules() if not list(m.children())}
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            for wrapped in ("weight", "base_layer.weight", "lora_A.default.weight"):
+                assert encoder.stage_of(f"{name}.{wrapped}") == encoder.stage_of(name), f"{name}.{wrapped} strayed"
+
+
+def check_blocks_in_order(source: Source) -> None:
+    """The input passes the blocks in their order, and changing the last one leaves the first one's output alone."""
+    encoder = source.load()
+    passed: list[int] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, index=index: passed.append(index))
+        for index, block in enumerate(encoder.blocks)
+        for module in block.modules
+        if list(module.parameters(recurse=False))
+    ]
+    with torch.no_grad():
+        before = encoder(pictures(encoder)).pooled
+        for hook in hooks:
+            hook.remove()
+        assert passed == sorted(passed), f"blocks were passed in the order {list(dict.fromkeys(passed))}"
+        for _, parameter in encoder.blocks[-1].parameters:
+            parameter.mul_(1.5).add_(0.1)
+        assert not torch.equal(encoder(pictures(encoder)).pooled, before), "the last block does not matter"
+
+
+def check_features(source: Source) -> None:
+    """Shapes are as promised, values are finite and differ between pictures, evaluation is deterministic."""
+    encoder = source.load()
+    batch = pictures(encoder)
+    with torch.no_grad():
+        features, again = encoder(batch), encoder(batch)
+    assert features.pooled.shape == (len(batch), encoder.width)
+    assert torch.isfinite(features.pooled).all()
+    assert not torch.allclose(features.pooled[0], features.pooled[1])
+    assert torch.equal(features.pooled, again.pooled)
+    if features.tokens is not None:
+        assert features.tokens.ndim == 3
+        assert len(features.tokens) == len(batch)
+    for map in features.maps:
+        assert map.ndim == 4
+        assert len(map) == len(batch)
+
+
+def check_rebuilds(source: Source) -> None:
+    """`build` makes the same network from the card, and from the encoder's own description, without the source."""
+    encoder = source.load()
+    batch = pictures(encoder)
+    for architecture in (source.card.architecture, encoder.architecture):
+        kept = Architecture.model_validate_json(architecture.model_dump_json())
+        again = build(kept, encoder.input)
+        assert not any(module.training for module in again.modules())
+        again.load_state_dict(encoder.state_dict(), strict=True)
+        with torch.no_grad():
+            torch.testing.assert_close(again(batch).pooled, encoder(batch).pooled)
+
+
+def check_freezes_by_blocks(source: Source) -> None:
+    """Gradients reach the blocks that are not frozen, and only those."""
+    encoder = source.load()
+    last = len(encoder.blocks) - 1
+    for open_block in (0, last):
+        encoder.zero_grad(set_to_none=True)
+        for index, block in enumerate(encoder.blocks):
+            for _, parameter in block.parameters:
+                parameter.requires_grad_(index == open_block)
+        encoder(pictures(encoder)).pooled.square().sum().backward()
+        for index, block in enumerate(encoder.blocks):
+            reached = [parameter.grad is not None for _, parameter in block.parameters]
+            assert any(reached) == (index == open_block), f"gradients are wrong in block {block.name}"
+
+
+def check_copies(source: Source) -> None:
+    """A deep copy computes the same and shares nothing."""
+    encoder = source.load()
+    other = copy.deepcopy(encoder)
+    _same_state(encoder, other)
+    assert other.stages() == encoder.stages()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    _same_state(encoder, source.load())
+
+
+def check_channels_last(source: Source) -> None:
+    """The other memory layout gives the same features."""
+    encoder = source.load()
+    batch = pictures(encoder)
+    with torch.no_grad():
+        expected = encoder(batch).pooled
+        got = encoder.to(memory_format=torch.channels_last)(batch.to(memory_format=torch.channels_last)).pooled
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def check_classifier(source: Source) -> None:
+    """The old head, if there is one, gives finite scores of what the encoder says."""
+    head = source.classifier()
+    if head is None:
+        return
+    encoder = source.load()
+    with torch.no_grad():
+        features: Features = encoder(pictures(encoder))
+        scores = head(features)
+    assert scores.ndim == 2
+    assert len(scores) == len(features.pooled)
+    assert scores.shape[1] > 1
+    assert torch.isfinite(scores).all()
+
+
+CHECKS: tuple[Check, ...] = (
+    check_card,
+    check_loads_the_same_twice,
+    check_blocks_partition,
+    check_blocks_in_order,
+    check_features,
+    check_rebuilds,
+    check_freezes_by_blocks,
+    check_copies,
+    check_channels_last,
+    check_classifier,
+)
+"""The contract: each takes a source whose weights are on this machine, and raises AssertionError."""
+
+
+def pictures(encoder: Encoder, count: int = 2) -> Tensor:
+    """(count, 3, crop, crop) normalised noise, the same every time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(count, 3, encoder.input.crop, encoder.input.crop, generator=generator)
+
+
+def _same_state(one: Encoder, other: Encoder) -> None:
+    a, b = one.state_dict(), other.state_dict()
+    assert a.keys() == b.keys()
+    for name, tensor in a.items():
+        assert torch.equal(tensor, b[name]), f"{name} differs"

@@ -1,0 +1,129 @@
+"""The contract suite, over every pack that is on this machine and a small stand-in of every other kind of source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+import torchvision
+import transformers
+
+from headstart.core.source import Source
+from headstart.sources import PACKS, resolve
+from headstart.testing.sources import CHECKS, Check, tiny_source
+
+
+def tiny(folder: Path) -> Source:
+    return tiny_source(3)
+
+
+def timm_file(model: str) -> Callable[[Path], Source]:
+    def make(folder: Path) -> Source:
+        torch.manual_seed(0)
+        file = folder / "weights.safetensors"
+        safetensors.torch.save_file(timm.create_model(model).state_dict(), file)
+        return resolve(f"{file}@timm:{model}")
+
+    return make
+
+
+def torchvision_file(folder: Path) -> Source:
+    torch.manual_seed(0)
+    file = folder / "weights.pth"
+    wrapped = {f"module.{k}": v for k, v in torchvision.models.squeezenet1_1(weights=None).state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": wrapped}, file)
+    return resolve(f"{file}@torchvision:squeezenet1_1")
+
+
+def vit_folder(folder: Path) -> Source:
+    config = transformers.ViTConfig(
+        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, intermediate_size=96, image_size=32, patch_size=8
+    )
+    return saved(folder, transformers.ViTForImageClassification(config), {"height": 32, "width": 32})
+
+
+def convnext_folder(folder: Path) -> Source:
+    config = transformers.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 2, 1])
+    return saved(folder, transformers.ConvNextForImageClassification(config), {"shortest_edge": 64})
+
+
+def dinov2_folder(folder: Path) -> Source:
+    config = transformers.Dinov2Config(
+        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    return saved(folder, transformers.Dinov2Model(config), {"height": 32, "width": 32})
+
+
+def swin_folder(folder: Path) -> Source:
+    config = transformers.SwinConfig(image_size=64, embed_dim=12, depths=[1, 1, 2], num_heads=[1, 2, 4], window_size=4)
+    return saved(folder, transformers.SwinModel(config), {"height": 64, "width": 64})
+
+
+def saved(folder: Path, model: transformers.PreTrainedModel, size: dict[str, int]) -> Source:
+    model.save_pretrained(folder)
+    transformers.ViTImageProcessor(size=size).save_pretrained(folder)
+    return resolve(f"transformers:{folder}")
+
+
+def earlier_run(folder: Path) -> Source:
+    return resolve(str(write_run(folder / "run")))
+
+
+def write_run(folder: Path) -> Path:
+    """A run folder as `headstart fit` leaves it, as far as a source reads it."""
+    model = folder / "model"
+    model.mkdir(parents=True)
+    source = tiny_source(5)
+    encoder = source.load()
+    tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
+    tensors |= {"head.weight": torch.randn(3, encoder.width), "head.bias": torch.zeros(3)}
+    safetensors.torch.save_file(tensors, model / "model.safetensors")
+    described = {
+        "format": 1,
+        "headstart": "0.1.0",
+        "architecture": encoder.architecture.model_dump(mode="json"),
+        "input": encoder.input.model_dump(mode="json"),
+        "width": encoder.width,
+        "task": {"name": "image-classification", "classes": ["cat", "dog", "owl"]},
+        "source": source.card.model_dump(mode="json"),
+        "files": {"model.safetensors": hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()},
+    }
+    data = json.dumps(described).encode()
+    (model / "model.json").write_bytes(data)
+    (model / "model.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  model.json\n")
+    return folder
+
+
+MAKERS: dict[str, Callable[[Path], Source]] = {
+    "tiny": tiny,
+    "timm resnet": timm_file("test_resnet"),
+    "timm vit": timm_file("test_vit"),
+    "timm convnext": timm_file("test_convnext"),
+    "torchvision": torchvision_file,
+    "transformers vit": vit_folder,
+    "transformers convnext": convnext_folder,
+    "transformers dinov2": dinov2_folder,
+    "transformers swin": swin_folder,
+    "run": earlier_run,
+}
+
+
+@pytest.fixture(scope="module", params=[*PACKS, *MAKERS])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    if request.param in MAKERS:
+        return MAKERS[request.param](tmp_path_factory.mktemp("source"))
+    pack = PACKS[request.param]
+    if not pack.availability().here:
+        pytest.skip(f"{request.param} is not on this machine: {pack.availability().how}")
+    return pack
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_contract(source: Source, check: Check) -> None:
+    check(source)
