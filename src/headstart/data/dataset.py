@@ -62,8 +62,9 @@ class Item:
             return self.input.read_bytes()
         except FileNotFoundError:
             raise DataError(f"{self.id}: there is no file {self.input}. Correct the path or remove the item.") from None
-        except OSError as error:
-            raise DataError(f"{self.id}: cannot be read ({error.strerror}). Correct it or remove the item.") from None
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{self.id}: cannot be read ({reason}). Correct it or remove the item.") from None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -68,7 +68,7 @@ class Batches:
         return to_tensor(views)
 
 
-def prefetch(work: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:
+def prefetch(work: Iterable[Callable[[], T]], depth: int = 2) -> Generator[T]:
     """Results of the callables in order, up to `depth` of them computed ahead by one background thread.
 
     An exception in `work` or a callable is raised here, in its place. Where the consumer stops early, the thread

@@ -1,11 +1,14 @@
-"""Data sets of the Hugging Face hub, as `hf:NAME` or `hf:NAME@CONFIG`."""
+"""Data sets of the Hugging Face hub, as `hf:NAME` or `hf:NAME@CONFIG`; NAME may be a folder with a copy of one."""
 
 from __future__ import annotations
 
-import os
+import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any, Final
+
+from huggingface_hub import constants
 
 from headstart.core.errors import DataError, OfflineError
 from headstart.core.extras import require
@@ -28,18 +31,21 @@ class HubReader(Reader):
         name, _, config = data.removeprefix("hf:").partition("@")
         if not name:
             raise DataError(f"{data!r} names no data set. Expected hf:NAME, such as hf:beans.")
-        library = require("datasets", "hub", f"reading {data}")
-        offline = _asked_offline()
-        if not offline:
+        local = Path(name).is_dir()
+        cached_only = constants.HF_HUB_OFFLINE and not local
+        if not cached_only and not local:
             _require_host(data)
+        library = require("datasets", "hub", f"reading {data}")
+        if not sys.stderr.isatty():
+            library.disable_progress_bars()
         try:
             found = library.load_dataset(name, config or None)
         except Exception as error:  # the library raises many types: not found, gated, bad config, no network
-            reason = str(error).strip().partition("\n")[0]
-            if offline:
+            if cached_only:
                 raise OfflineError(_offline(data, "HF_HUB_OFFLINE is set and it is not in the cache")) from None
+            reason = str(error).strip().partition("\n")[0]
             raise DataError(
-                f"{data} cannot be loaded: {reason}. Check the name, the configuration and access."
+                f"{data} cannot be loaded: {reason}. Check the name, the configuration and your access to it."
             ) from None
         rows: list[Row] = []
         for split in found:
@@ -63,15 +69,9 @@ def _rows(library: Any, table: Any, split: str, offset: int) -> list[Row]:
     return rows
 
 
-def _asked_offline() -> bool:
-    return any(
-        os.environ.get(v, "").upper() in ("1", "TRUE", "YES", "ON") for v in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-    )
-
-
 def _require_host(data: str) -> None:
     """Ask the hub for its front page, briefly, so that a missing network is said at once and not after retries."""
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    endpoint = constants.ENDPOINT
     try:
         urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=_SECONDS).close()
     except urllib.error.HTTPError:
@@ -82,6 +82,6 @@ def _require_host(data: str) -> None:
 
 def _offline(data: str, reason: str) -> str:
     return (
-        f"{data} cannot be fetched: {reason}. Give a folder or table on this machine instead, "
-        "or set HF_HUB_OFFLINE=1 to use a copy that is already in the hub's cache."
+        f"{data} cannot be fetched: {reason}. Give a folder or table on this machine instead; "
+        "a copy that is already in the hub's cache is used when HF_HUB_OFFLINE=1 is set."
     )
