@@ -185,9 +185,10 @@ def _usual(names: Sequence[str], known: Sequence[str]) -> str | None:
 
 def _guess_input(name: str, rows: Sequence[Row], known: Sequence[str]) -> str:
     sample = rows[:1000]
-    likely = [
-        column for column in known if 2 * sum(_looks_like_image(row.values.get(column)) for row in sample) > len(sample)
-    ]
+    shares = {
+        column: sum(_looks_like_image(row.values.get(column)) for row in sample) / len(sample) for column in known
+    }
+    likely = [column for column, share in shares.items() if share >= 0.5]
     if len(likely) == 1:
         return likely[0]
     usual = _usual(_INPUT_NAMES, likely)
