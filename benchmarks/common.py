@@ -18,7 +18,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-HEADSTART = (sys.executable, "-m", "headstart")
+HEADSTART = str(Path(sys.executable).with_name("headstart"))
 
 
 def machine() -> dict[str, Any]:

@@ -37,7 +37,7 @@ def peer(name: str, script: str, data: Path, out: Path, *options: str) -> dict[s
 
 
 def ours(name: str, data: Path, out: Path, cache: Path, *options: str) -> dict[str, Any]:
-    command = [*HEADSTART, "fit", str(data), "--out", str(out), *options]
+    command = [HEADSTART, "fit", str(data), "--out", str(out), *options]
     seconds = timed(command, HEADSTART_CACHE=str(cache))
     metrics = json.loads((out / "metrics.json").read_text())
     return {"name": name, "accuracy": metrics["test"]["accuracy"]["value"], "seconds": seconds, "detail": metrics}

@@ -43,7 +43,7 @@ def cell(data: Path, run: Path, method: str, seed: int, options: list[str]) -> N
         str(run),
         "--overwrite",
     ]
-    timed([*HEADSTART, *fit, *sets])
+    timed([HEADSTART, *fit, *sets])
 
 
 def right(run: Path) -> dict[str, bool]:
