@@ -1,2 +1,89 @@
-"""headstart: transfer learning as one system."""
+"""headstart: transfer learning as one system.
+
+The names below are the public Python API, the verbs of the command line. Each is imported when it is first used, so
+that `import headstart` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.artifacts.load import LoadedModel
+    from headstart.artifacts.load import load_model as load
+    from headstart.core.config import TrainConfig
+    from headstart.core.errors import HeadstartError, UserError
+    from headstart.core.method import Method
+    from headstart.core.source import Source
+    from headstart.core.task import Task
+    from headstart.data.dataset import Dataset, Item
+    from headstart.recipes.compare import compare
+    from headstart.recipes.doctor import doctor
+    from headstart.recipes.evaluate import evaluate
+    from headstart.recipes.fit import fit, resume
+    from headstart.recipes.predict import Prediction, predict
+    from headstart.recipes.run import Run
+    from headstart.recipes.sources import install_sources, list_sources
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Dataset": "headstart.data.dataset:Dataset",
+    "HeadstartError": "headstart.core.errors:HeadstartError",
+    "Item": "headstart.data.dataset:Item",
+    "LoadedModel": "headstart.artifacts.load:LoadedModel",
+    "Method": "headstart.core.method:Method",
+    "Prediction": "headstart.recipes.predict:Prediction",
+    "Run": "headstart.recipes.run:Run",
+    "Source": "headstart.core.source:Source",
+    "Task": "headstart.core.task:Task",
+    "TrainConfig": "headstart.core.config:TrainConfig",
+    "UserError": "headstart.core.errors:UserError",
+    "compare": "headstart.recipes.compare:compare",
+    "doctor": "headstart.recipes.doctor:doctor",
+    "evaluate": "headstart.recipes.evaluate:evaluate",
+    "fit": "headstart.recipes.fit:fit",
+    "install_sources": "headstart.recipes.sources:install_sources",
+    "list_sources": "headstart.recipes.sources:list_sources",
+    "load": "headstart.artifacts.load:load_model",
+    "predict": "headstart.recipes.predict:predict",
+    "resume": "headstart.recipes.fit:resume",
+}
+
+__all__ = [
+    "Dataset",
+    "HeadstartError",
+    "Item",
+    "LoadedModel",
+    "Method",
+    "Prediction",
+    "Run",
+    "Source",
+    "Task",
+    "TrainConfig",
+    "UserError",
+    "__version__",
+    "compare",
+    "doctor",
+    "evaluate",
+    "fit",
+    "install_sources",
+    "list_sources",
+    "load",
+    "predict",
+    "resume",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}. It has: {', '.join(__all__)}")
+    module, _, attribute = _HOMES[name].partition(":")
+    found = getattr(import_module(module), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -274,6 +274,14 @@ def test_a_place_without_a_model_is_told_apart(tmp_path: Path) -> None:
     assert f"headstart resume {tmp_path}" in refusal(tmp_path)
 
 
+def test_the_model_of_a_run_that_was_not_finished_is_not_taken_for_a_finished_one(folder: Path) -> None:
+    run = folder.parent
+    (run / "recipe.yaml").touch()
+    assert f"not finished. Go on with: headstart resume {run}" in refusal(run)
+    (run / "metrics.json").touch()
+    assert load_model(run).folder == folder
+
+
 # -- saving is whole or not at all ------------------------------------------------------------------------------------
 
 

@@ -89,7 +89,8 @@ def locate(path: Path) -> Path:
     if (path / layout.DESCRIPTION).is_file() or (path / layout.SEAL).is_file() or (path / layout.WEIGHTS).is_file():
         return path
     inner = path / "model"
-    if inner.is_dir():
+    run = (path / "recipe.yaml").is_file()
+    if inner.is_dir() and (not run or (path / "metrics.json").is_file()):
         return inner
     if not path.exists():
         raise ArtifactError(f"there is no model at {path}: no such folder. Expected a run folder or its model/.")
@@ -98,12 +99,12 @@ def locate(path: Path) -> Path:
             f"{path} has no model/: replacing it was cut short. The model before is whole; "
             f"bring it back with: mv {layout.previous(inner)} {inner}"
         )
-    if (path / "recipe.yaml").is_file():
-        raise ArtifactError(f"{path} is a run that has no model yet. Finish it with: headstart resume {path}")
+    if run:
+        raise ArtifactError(f"{path} is a run that was not finished. Go on with: headstart resume {path}")
     raise ArtifactError(f"{path} is neither a run folder nor a model folder: it has no {layout.DESCRIPTION}.")
 
 
-def source_of(path: Path) -> layout.Description:
+def describe(path: Path) -> layout.Description:
     """model.json of a run or model folder, checked against its seal; nothing else is read."""
     return _read_description(locate(path))
 

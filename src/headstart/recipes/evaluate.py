@@ -1,0 +1,109 @@
+"""Evaluate: what a saved model is worth on other labelled data.
+
+headstart evaluate runs/mine other_photos/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.artifacts.load import LoadedModel, load_model
+from headstart.core.errors import DataError
+from headstart.core.progress import Progress, Silent
+from headstart.data.dataset import Dataset, LabelKind
+from headstart.data.read import read_dataset
+from headstart.evaluation.evaluate import evaluate as judge
+from headstart.evaluation.predictions import Predictions
+from headstart.recipes.predict import BATCH_SIZE, logits_of
+
+KINDS: dict[str, LabelKind] = {"single": "class", "multi": "multilabel", "number": "number"}
+
+
+def evaluate(
+    model: LoadedModel | str | Path,
+    data: str | Path | Dataset,
+    *,
+    input: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Judge a model on labelled data, each metric with its 95 % interval.
+
+    model: a run folder, its `model/`, or one that `headstart.load` gave. data: as in `fit`. Its test items are
+    judged where it has any, else all items; `"items"` says which. input, label, group, split: columns of a table.
+    seed: of the bootstrap.
+
+    Returns the form of `metrics.json` (`"n"`, `"test"`), with `"per_class"`, `"confusion"` and `"notes"`.
+    Raises DataError for labels that the model does not know, items that cannot be read, or no labels at all.
+    """
+    loaded = model if isinstance(model, LoadedModel) else load_model(model)
+    progress = progress or Silent()
+    dataset, items = items_to_judge(loaded, data, input=input, label=label, group=group, split=split)
+    found = predictions(loaded, dataset, batch_size=batch_size, progress=progress)
+    judged = judge(found.task, found.targets, found.scores, groups=found.groups, seed=seed)
+    return {
+        "schema": 1,
+        "task": loaded.task.name,
+        "primary": loaded.task.primary,
+        "model": str(loaded.folder),
+        "source": loaded.source.name,
+        "data": dataset.name,
+        "items": items,
+        "n": {"train": 0, "validation": 0, "test": judged.n},
+        "test": {name: interval.to_json() for name, interval in judged.metrics.items()},
+        "per_class": [
+            {
+                "name": row.name,
+                "count": row.count,
+                "predicted": row.predicted,
+                **{name: interval.to_json() for name, interval in row.metrics.items()},
+            }
+            for row in judged.per_class
+        ],
+        "outputs": list(loaded.task.outputs),
+        "confusion": [list(row) for row in judged.confusion],
+        "notes": [*judged.notes, *(finding.message for finding in dataset.findings)],
+    }
+
+
+def predictions(
+    model: LoadedModel, dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress
+) -> Predictions:
+    """A model's scores for labelled items, beside the truth."""
+    targets = model.task.encode(dataset.labels)
+    logits = np.concatenate(list(logits_of(model, dataset, batch_size=batch_size, progress=progress)))
+    groups = [item.group for item in dataset.items]
+    return Predictions(
+        task=model.task,
+        ids=tuple(item.id for item in dataset.items),
+        targets=targets,
+        scores=model.scores_of(logits),
+        groups=np.array([g or f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
+    )
+
+
+def items_to_judge(model: LoadedModel, data: str | Path | Dataset, **columns: str | None) -> tuple[Dataset, str]:
+    """The items to judge on, and which they are in words."""
+    dataset = read_dataset(data, kind=KINDS[model.task.kind], **columns)
+    if dataset.kind == "none" or any(value is None for value in dataset.labels):
+        raise DataError(
+            f"{dataset.name} has items without a label, so nothing can be judged on it. "
+            "Expected one folder per class, or a table with --label; for answers alone use: headstart predict"
+        )
+    if model.task.kind == "number" and dataset.targets != model.task.outputs:
+        raise DataError(
+            f"the model predicts {', '.join(model.task.outputs)}, but {dataset.name} gives "
+            f"{', '.join(dataset.targets)}. Name the columns in the model's order: "
+            f"--label {','.join(model.task.outputs)}"
+        )
+    if "test" in dataset.splits:
+        return dataset.split("test"), "its test split"
+    dataset.require_items()
+    return dataset, "all of its items"
