@@ -1,1 +1,1 @@
-"""The report: one self-contained HTML page that tells what a run found (`content` says what goes in, `write` makes it)."""
+"""The report: one self-contained HTML page of what a run found. `content` says what goes in, `write` makes it."""
