@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from headstart.core.errors import ConfigError
 from headstart.core.method import Loop, Method, Phase
 from headstart.methods.finetune.probe import HeadStart, ready_head
 from headstart.methods.shared import require_positive, share_epochs
@@ -33,7 +34,9 @@ class Gradual(Method):
     head: HeadStart = "probe"
 
     def __post_init__(self) -> None:
-        require_positive(groups=self.groups, factor=self.factor, last_epochs=self.last_epochs)
+        require_positive(groups=self.groups, last_epochs=self.last_epochs)
+        if self.factor < 1:
+            raise ConfigError(f"method.factor={self.factor}: expected 1 or more.")
 
     def fit(self, model: Model, loop: Loop) -> None:
         blocks = len(weighted_blocks(model))
@@ -51,7 +54,7 @@ class Gradual(Method):
                     blocks=count,
                     learning_rate=2e-4,
                     head_learning_rate=5e-4,
-                    layer_decay=min(1.0, self.factor ** (-groups / blocks)),
+                    layer_decay=self.factor ** (-groups / blocks),
                     schedule="slanted",
                     batchnorm="freeze",
                 )
