@@ -279,5 +279,7 @@ def _members(dataset: Dataset, groups: Iterable[Sequence[int]]) -> tuple[str, ..
 
 
 def _first_of_each_split(dataset: Dataset, group: Sequence[int]) -> list[str]:
-    first = {dataset[i].split: dataset[i].id for i in reversed(group)}
+    first: dict[str | None, str] = {}
+    for i in group:
+        first.setdefault(dataset[i].split, dataset[i].id)
     return [f"{name} ({split})" for split, name in first.items() if split is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,16 +116,17 @@ def _strata(dataset: Dataset, items: Sequence[Item]) -> list[list[Hashable]]:
     if dataset.kind == "number":
         values = np.array([np.atleast_1d(item.label) for item in items], dtype=np.float64)
         bins = max(1, min(10, len(items) // 10))
-        edges = np.quantile(values, np.arange(1, bins) / bins, axis=0, method="lower").reshape(bins - 1, -1)
+        edges = np.quantile(values, np.arange(1, bins) / bins, axis=0, method="lower")
         columns = [np.searchsorted(edges[:, j], values[:, j], side="left") for j in range(values.shape[1])]
         return [[(j, int(column[i])) for j, column in enumerate(columns)] for i in range(len(items))]
     if dataset.kind == "multilabel":
-        return [sorted(item.label or ()) or [""] for item in items]
+        return [list(item.label or ()) for item in items]
     return [["" if item.label is None else str(item.label)] for item in items]
 
 
 def _stratify(atoms: Sequence[Atom], share: dict[Role, float]) -> list[Role]:
-    """A role for each atom: the rarest remaining stratum first, to the role that still wants most of it.
+    """A role for each atom: the rarest remaining stratum first, to the role that still wants most of it; atoms of no
+    stratum last, to the role that still wants most.
 
     When as few atoms of a stratum remain as there are roles without it, those roles take them.
     """
@@ -133,39 +134,39 @@ def _stratify(atoms: Sequence[Atom], share: dict[Role, float]) -> list[Role]:
     size = sum(len(atom.members) for atom in atoms)
     wanted = {role: size * part / whole for role, part in share.items()}
     total: Counter[Hashable] = Counter()
-    for atom in atoms:
-        total.update(atom.strata)
-    wanted_of = {s: {role: n * part / whole for role, part in share.items()} for s, n in total.items()}
-    lacking = {s: set(share) for s in total}
-    empty = set(share)
     waiting: dict[Hashable, list[int]] = defaultdict(list)
     for index, atom in enumerate(atoms):
+        total.update(atom.strata)
         for stratum in atom.strata:
             waiting[stratum].append(index)
+    wanted_of = {s: {role: n * part / whole for role, part in share.items()} for s, n in total.items()}
     left = {stratum: len(indices) for stratum, indices in waiting.items()}
+    lacking = {stratum: set(share) for stratum in waiting}
+    empty = set(share)
     assigned: dict[int, Role] = {}
-    while left:
-        stratum = min(left, key=lambda s: (left[s], str(s)))
-        for index in waiting[stratum]:
-            if index in assigned:
-                continue
-            atom = atoms[index]
-            candidates: set[Role] = set(share)
-            if len(atoms) - len(assigned) <= len(empty):
-                candidates = empty
-            elif left[stratum] <= len(lacking[stratum]):
-                candidates = lacking[stratum]
-            role = max(
-                (role for role in ROLES if role in candidates),
-                key=lambda r: (wanted_of[stratum][r], wanted[r]),
-            )
-            assigned[index] = role
-            empty.discard(role)
-            wanted[role] -= len(atom.members)
-            for s, n in atom.strata.items():
-                wanted_of[s][role] -= n
-                lacking[s].discard(role)
-                left[s] -= 1
-        del left[stratum]
-        left = {s: n for s, n in left.items() if n}
+
+    def assign(index: int, stratum: Hashable | None) -> None:
+        candidates: Collection[Role] = share
+        if len(atoms) - len(assigned) <= len(empty):
+            candidates = empty
+        elif stratum is not None and left[stratum] <= len(lacking[stratum]):
+            candidates = lacking[stratum]
+        wants = wanted if stratum is None else wanted_of[stratum]
+        role = max((r for r in ROLES if r in candidates), key=lambda r: (wants[r], wanted[r]))
+        assigned[index] = role
+        empty.discard(role)
+        wanted[role] -= len(atoms[index].members)
+        for s, n in atoms[index].strata.items():
+            wanted_of[s][role] -= n
+            lacking[s].discard(role)
+            left[s] -= 1
+
+    while any(left.values()):
+        rarest = min((s for s, n in left.items() if n), key=lambda s: (left[s], str(s)))
+        for index in waiting[rarest]:
+            if index not in assigned:
+                assign(index, rarest)
+    for index in range(len(atoms)):
+        if index not in assigned:
+            assign(index, None)
     return [assigned[index] for index in range(len(atoms))]
