@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ class LoadedModel:
     """
 
     folder: Path
-    model: Model
+    model: Model = field(repr=False)
     task: Task
     contract: ImageInput
     temperature: float

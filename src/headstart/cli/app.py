@@ -23,6 +23,10 @@ from headstart.cli import compare, doctor, evaluate, fit, predict, resume, sourc
 from headstart.cli.output import Interrupted, print_json, print_words
 from headstart.core.errors import UserError
 
+INTERRUPTED, READER_GONE = 130, 141
+COMPLETION = "_HEADSTART_COMPLETE"
+"""Set by the shell when it asks for completions."""
+
 app = typer.Typer(
     name="headstart",
     help="Fit a pretrained model to your data, prove what the reuse was worth, ship the result.",
@@ -60,8 +64,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = _run(given, as_json="--json" in given)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _reader_gone()
     return code
 
 
@@ -71,15 +74,28 @@ def _run(given: list[str], as_json: bool) -> int:
     except UserError as error:
         return _failed(error, str(error), error.exit_code, as_json)
     except (Interrupted, KeyboardInterrupt, typer.Abort) as error:
-        return _failed(error, str(error) or "interrupted.", 130, as_json)
+        return _failed(error, str(error) or "interrupted.", INTERRUPTED, as_json)
     except BrokenPipeError:
+        raise
+    except SystemExit as error:  # typer and rich end so when the reader has gone; completion always does
+        if error.code == 1 and COMPLETION not in os.environ:
+            return _reader_gone()
         raise
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: the command line itself is at fault
             error.show()  # type: ignore[attr-defined]
             return _failed(error, error.format_message(), 2, as_json, said=True)
         return _failed(error, _our_fault(error), 1, as_json)
+    if result == INTERRUPTED:
+        return _failed(KeyboardInterrupt(), "interrupted.", INTERRUPTED, as_json)
     return result if isinstance(result, int) else 0
+
+
+def _reader_gone() -> int:
+    """Nobody reads our output any more: let nothing be said about it at exit either."""
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    return READER_GONE
 
 
 def _failed(error: BaseException, message: str, code: int, as_json: bool, *, said: bool = False) -> int:
