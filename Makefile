@@ -30,7 +30,7 @@ test-network: $(VENV)/.dev ## run the tests that talk to a package index
 check: $(VENV)/.dev ## format, lint, types, import layers, links
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
-	@$(BIN)/mypy
+	@MYPYPATH=benchmarks:benchmarks/peers $(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_house.py tests/test_layers.py
 

@@ -22,7 +22,7 @@ def main() -> None:
 
     photo = next(photos.rglob("*.jpg"))
     (prediction,) = run.predict([photo])
-    print(f"{photo.name}: {prediction['label']}")
+    print(f"{photo.name}: {prediction.label} ({prediction.scores[prediction.label]:.2f})")
 
 
 if __name__ == "__main__":

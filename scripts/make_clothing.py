@@ -1,6 +1,6 @@
 """Make examples/clothing: choose the demo's photographs out of clothing-dataset-small.
 
-Command:  python examples/make_clothing.py FOLDER_WITH_THE_PHOTOS examples/clothing
+Command:  python scripts/make_clothing.py FOLDER_WITH_THE_PHOTOS examples/clothing
 Cost:     a few seconds
 Result:   20 training, 6 validation and up to 15 test photographs of each of ten classes, about 4 MB; the same choice
           each time. Files are copied as they are. Of each class and split, the files of at most 14 kB come in the
