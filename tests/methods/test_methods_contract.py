@@ -11,7 +11,6 @@ from headstart.nn.encoder import Encoder
 from headstart.testing.methods import CHECKS, Check
 from headstart.testing.sources import tiny_source
 
-
 ENCODER = tiny_source().load()
 
 

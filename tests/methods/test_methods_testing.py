@@ -15,7 +15,6 @@ from headstart.nn.model import Model
 from headstart.testing import methods as contract
 from headstart.testing.sources import tiny_source
 
-
 ENCODER = tiny_source().load()
 
 

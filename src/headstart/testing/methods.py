@@ -135,7 +135,7 @@ def check_every_kind_of_target(method: Method, make_encoder: MakeEncoder) -> Non
     """Many labels and numbers, too; better than saying the mean."""
     kinds: tuple[Kind, ...] = ("multi", "number")
     for kind in kinds:
-        loop = run(method, make_encoder, kind=kind).loop
+        loop = run(method, make_encoder, kind=kind, epochs=12).loop
         assert loop.validate() > 0.1, f"{method.name} learns nothing of {kind} targets: {loop.validate():.2f}"
 
 

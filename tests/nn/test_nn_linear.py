@@ -1,0 +1,195 @@
+"""Linear heads against scikit-learn and closed forms."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
+from sklearn.metrics import log_loss
+from sklearn.model_selection import PredefinedSplit
+from sklearn.preprocessing import StandardScaler
+
+from headstart.core.errors import ShapeError
+from headstart.nn.linear import GRID, assign_folds, fit_linear
+
+
+def blobs(items: int, width: int, classes: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping classes on features of very different scales, one of them constant."""
+    centres = np.random.default_rng(99).normal(size=(classes, width))
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, items)
+    features = (centres[labels] + spread * rng.normal(size=(items, width))) * np.geomspace(0.01, 100, width) + 5
+    features[:, 0] = 3.0
+    return features, labels
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    out: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return out
+
+
+@pytest.mark.parametrize(("items", "width"), [(120, 20), (60, 150)])
+@pytest.mark.parametrize("strength", [1e-3, 0.1, 10.0])
+def test_one_strength_is_scikit_learns_logistic_regression(items: int, width: int, strength: float) -> None:
+    features, labels = blobs(items, width, 3, seed=0)
+    rows = StandardScaler().fit_transform(features)
+    reference = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(rows, labels)
+    fit = fit_linear(features, labels, "single", 3, grid=(strength,))
+    np.testing.assert_allclose(softmax(fit.logits(features)), reference.predict_proba(rows), atol=1e-3)
+    assert fit.curve == {}
+
+
+def test_weights_of_items_are_scikit_learns() -> None:
+    features, labels = blobs(100, 10, 3, seed=1)
+    weights = np.random.default_rng(0).random(100) + 0.1
+    rows = StandardScaler().fit_transform(features)
+    reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000).fit(rows, labels, sample_weight=weights)
+    fit = fit_linear(features, labels, "single", 3, weights=weights, grid=(0.1,))
+    np.testing.assert_allclose(softmax(fit.logits(features)), reference.predict_proba(rows), atol=1e-3)
+
+
+def test_many_labels_are_one_logistic_regression_each() -> None:
+    features, labels = blobs(150, 12, 3, seed=2)
+    targets = np.stack([labels == 0, labels != 1], axis=1).astype(float)
+    rows = StandardScaler().fit_transform(features)
+    fit = fit_linear(features, targets, "multi", 2, grid=(0.1,))
+    for k in range(2):
+        reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000).fit(rows, targets[:, k])
+        chances = 1 / (1 + np.exp(-fit.logits(features)[:, k]))
+        np.testing.assert_allclose(chances, reference.predict_proba(rows)[:, 1], atol=1e-3)
+
+
+def test_numbers_are_ridge_regression() -> None:
+    features, labels = blobs(80, 30, 4, seed=3)
+    targets = np.stack([labels * 2.0 + 100, -labels], axis=1)
+    rows = StandardScaler().fit_transform(features)
+    reference = Ridge(alpha=1 / 0.05).fit(rows, targets)
+    fit = fit_linear(features, targets, "number", 2, grid=(0.05,))
+    np.testing.assert_allclose(fit.logits(features), reference.predict(rows), atol=1e-6)
+
+
+def test_the_search_does_as_well_as_scikit_learns() -> None:
+    features, labels = blobs(200, 300, 5, seed=4, spread=3.0)
+    unseen, truth = blobs(2000, 300, 5, seed=5, spread=3.0)
+    scaler = StandardScaler().fit(features)
+    folds = PredefinedSplit(assign_folds(labels, None, 5, 0))
+    options = {
+        "Cs": list(GRID),
+        "cv": folds,
+        "scoring": "neg_log_loss",
+        "max_iter": 2000,
+        "use_legacy_attributes": False,
+    }
+    reference = LogisticRegressionCV(**options).fit(scaler.transform(features), labels)
+    fit = fit_linear(features, labels, "single", 5)
+    ours, theirs = softmax(fit.logits(unseen)), reference.predict_proba(scaler.transform(unseen))
+    assert log_loss(truth, ours) < log_loss(truth, theirs) + 0.02
+    assert (ours.argmax(1) == truth).mean() > (theirs.argmax(1) == truth).mean() - 0.01
+    assert min(fit.curve, key=lambda c: fit.curve[c]) == pytest.approx(float(reference.C_), rel=0.01)
+    assert fit.strength <= float(reference.C_) * 1.01
+
+
+def test_ties_go_to_the_stronger_penalty() -> None:
+    features, labels = blobs(90, 5, 3, seed=6, spread=0.01)  # every strength gets everything right
+    fit = fit_linear(features, labels, "single", 3, criterion="accuracy")
+    assert fit.strength == GRID[0]
+    assert set(fit.curve.values()) == {0.0}
+
+
+def test_noise_is_shrunk_and_signal_is_not() -> None:
+    rng = np.random.default_rng(7)
+    noise = fit_linear(rng.normal(size=(100, 50)), rng.integers(0, 2, 100), "single", 2)
+    features, labels = blobs(400, 4, 2, seed=8, spread=0.5)
+    signal = fit_linear(features, labels, "single", 2)
+    assert noise.strength < 1e-2 < signal.strength
+
+
+def test_it_takes_seconds() -> None:
+    features, labels = blobs(600, 1280, 10, seed=9, spread=4.0)
+    started = time.process_time()
+    fit_linear(features.astype(np.float32), labels, "single", 10)
+    assert time.process_time() - started < 6  # of one processor; 1 s where nothing else runs
+
+
+@pytest.mark.parametrize("counts", [(30, 1, 30), (30, 0, 30), (1, 1, 1), (1, 0, 0), (2, 1, 0)])
+def test_rare_and_absent_classes(counts: tuple[int, ...]) -> None:
+    labels = np.repeat(np.arange(3), counts)
+    features = np.random.default_rng(0).normal(size=(len(labels), 8)) + 3 * np.eye(8)[labels]
+    fit = fit_linear(features, labels, "single", 3)
+    assert np.isfinite(fit.weight).all()
+    assert np.isfinite(fit.bias).all()
+    absent = [k for k in range(3) if counts[k] == 0]
+    assert not np.isin(fit.logits(features).argmax(axis=1), absent).any()
+
+
+def test_a_label_that_everybody_or_nobody_has() -> None:
+    features = np.random.default_rng(0).normal(size=(30, 4))
+    targets = np.stack([np.ones(30), np.zeros(30), features[:, 0] > 0], axis=1)
+    fit = fit_linear(features, targets, "multi", 3)
+    scores = fit.logits(features)
+    assert (scores[:, 0] > 0).all()
+    assert (scores[:, 1] < 0).all()
+    assert ((scores[:, 2] > 0) == (targets[:, 2] > 0)).mean() > 0.9
+
+
+def test_rotating_and_scaling_features_changes_nothing() -> None:
+    features, labels = blobs(60, 10, 3, seed=10)
+    order = np.random.default_rng(0).permutation(10)
+    fit, other = fit_linear(features, labels, "single", 3), fit_linear(features[:, order] * 7 - 2, labels, "single", 3)
+    assert fit.strength == other.strength
+    moved = other.logits(features[:, order] * 7 - 2)
+    np.testing.assert_allclose(softmax(fit.logits(features)), softmax(moved), atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    features, labels = blobs(60, 100, 3, seed=11)
+    one, two = (fit_linear(features, labels, "single", 3, seed=5) for _ in range(2))
+    assert np.array_equal(one.weight, two.weight)
+    assert one.strength == two.strength
+
+
+@settings(deadline=None, max_examples=40)
+@given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), folds=st.integers(2, 6), seed=st.integers(0, 5))
+def test_folds_spread_every_class_evenly(labels: list[int], folds: int, seed: int) -> None:
+    classes = np.array(labels)
+    fold = assign_folds(classes, None, folds, seed)
+    used = min(folds, len(labels))
+    assert set(fold) == set(range(used))
+    for k in set(labels):
+        counts = np.bincount(fold[classes == k], minlength=used)
+        assert counts.max() - counts.min() <= 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    groups=st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=60),
+    folds=st.integers(2, 6),
+    seed=st.integers(0, 5),
+)
+def test_folds_never_share_a_group(groups: list[str], folds: int, seed: int) -> None:
+    names = np.array(groups)
+    fold = assign_folds(np.arange(len(groups)) % 3, names, folds, seed)
+    assert len(set(fold)) == min(folds, len(set(groups)))
+    for name in set(groups):
+        assert len(set(fold[names == name])) == 1
+
+
+def test_groups_keep_copies_from_voting_for_a_weak_penalty() -> None:
+    """Five copies of every item: held-out copies are known by heart, held-out groups are not."""
+    rng = np.random.default_rng(12)
+    features, labels = rng.normal(size=(40, 60)), rng.integers(0, 2, 40)
+    many, again, group = np.repeat(features, 5, axis=0), np.repeat(labels, 5), np.repeat(np.arange(40), 5)
+    careless, careful = fit_linear(many, again, "single", 2), fit_linear(many, again, "single", 2, groups=group)
+    assert careful.strength < careless.strength
+
+
+def test_rows_that_do_not_match_are_told() -> None:
+    with pytest.raises(ShapeError, match="3 rows of features and 2 targets"):
+        fit_linear(np.zeros((3, 2)), np.zeros(2, dtype=int), "single", 2)
+    with pytest.raises(ShapeError, match="at least one"):
+        fit_linear(np.zeros((0, 2)), np.zeros(0, dtype=int), "single", 2)
