@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.main import get_command
+
+from headstart.cli.app import app
+from headstart.core.options import check_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,6 +49,37 @@ def test_generated_parts_are_up_to_date() -> None:
         [sys.executable, "scripts/generate_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command line) of every `headstart ...` in a code block or a code span."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```\n(.*?)```|`(headstart [^`\n]+)`", page.read_text(), re.DOTALL):
+            for line in "".join(block).splitlines():
+                words = line.partition("#")[0].strip().removeprefix(".venv/bin/")
+                if re.match(r"headstart( |$)", words):
+                    found.append((str(page.relative_to(ROOT)), words))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_commands_in_the_documents_exist(page: str, line: str) -> None:
+    _, *words = shlex.split(line)
+    command: Any = get_command(app)
+    while words and not words[0].startswith("-") and hasattr(command, "commands"):
+        assert words[0] in command.commands, f"{page}: headstart has no command {words[0]}"
+        command = command.commands[words.pop(0)]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    for word in words:
+        if word.startswith("--"):
+            assert word.partition("=")[0] in known | {"--help"}, f"{page}: `{line}` has an option that does not exist"
+
+
+def test_options_in_the_documents_exist() -> None:
+    keys = [key for _, line in commands() for key in re.findall(r"--set ([\w.]+)=", line)]
+    assert keys
+    check_keys(dict.fromkeys(keys))
 
 
 def test_the_readme_shows_the_rooms() -> None:
