@@ -92,11 +92,10 @@ def axis(values: Sequence[float], *, steps: int = 4, whole: bool = False, percen
 
 def _tick(mark: float, step: float) -> str:
     """A mark with the digits that its step needs."""
-    if mark and not 1e-4 <= step < 1e7:
+    if not 1e-7 <= step < 1e9:
         return f"{mark:.3g}"
-    return (
-        f"{mark:,.{next((d for d in range(6) if abs(step * 10**d - round(step * 10**d)) < 1e-6 * step * 10**d), 6)}f}"
-    )
+    digits = next(d for d in range(12) if abs(step * 10**d - round(step * 10**d)) < 1e-6)
+    return f"{mark:,.{digits}f}"
 
 
 def whisker(interval: Interval, along: Axis) -> Whisker:
