@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import types
 from collections.abc import Iterator
@@ -74,6 +75,33 @@ def test_a_class_may_be_named_like_a_split(tmp_path: Path) -> None:
     data = read_dataset(tmp_path)
     assert data.classes == ("control", "test")
     assert data.splits == frozenset()
+
+
+def test_split_folders_without_class_folders_are_refused(tmp_path: Path) -> None:
+    for name in ("train/a.jpg", "test/b.jpg"):
+        photo(tmp_path / name)
+    with pytest.raises(DataError, match=r"split folders \(test, train\) with images directly in them"):
+        read_dataset(tmp_path)
+
+
+def test_names_that_are_no_unicode_can_be_printed(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    try:
+        Path(os.fsdecode(folder)).mkdir()
+    except OSError:
+        pytest.skip("this file system takes Unicode names only")
+    photo(Path(os.fsdecode(folder + b"/\xff.jpg")))
+    data = read_dataset(tmp_path)
+    (item,) = data.items
+    assert (item.id, item.label) == (r"caf\udce9/\udcff.jpg", r"caf\udce9")
+    assert item.content()
+    (unlabelled,) = read_inputs([tmp_path]).items
+    unlabelled.id.encode()
+    lone = table(tmp_path, '{"image": "\\ud800.jpg", "label": "\\ud800"}', "t.jsonl")
+    (row,) = read_dataset(lone).items
+    assert (row.id, row.label) == (r"\ud800.jpg", r"\ud800")
+    with pytest.raises(DataError, match=r"ud800\.jpg: "):
+        row.content()
 
 
 def test_split_folders_beside_class_folders_are_refused(tmp_path: Path) -> None:

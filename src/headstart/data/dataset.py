@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category
 
 from headstart.core.errors import DataError
 
@@ -23,6 +24,15 @@ SPLIT_NAMES: dict[str, Role] = {
     "test": "test",
     "testing": "test",
 }
+
+
+def printable(text: str) -> str:
+    """Text that can be printed on one line and stored: line breaks, control codes and what is not Unicode, all of
+    which file systems and tables may hold, are shown as escapes."""
+    if text.isprintable():
+        return text
+    escaped = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if category(c) in escaped else c for c in text)
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class Item:
         try:
             return self.input.read_bytes()
         except FileNotFoundError:
-            raise DataError(f"{self.id}: there is no file {self.input}. Correct the path or remove the item.") from None
+            where = printable(str(self.input))
+            raise DataError(f"{self.id}: there is no file {where}. Correct the path or remove the item.") from None
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"{self.id}: cannot be read ({reason}). Correct it or remove the item.") from None

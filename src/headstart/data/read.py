@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headstart.core.errors import DataError
-from headstart.data.dataset import Dataset, Item, LabelKind
+from headstart.data.dataset import Dataset, Item, LabelKind, printable
 from headstart.data.images import SUFFIXES, is_image_name
 from headstart.data.readers import READERS
 from headstart.data.readers.base import Columns
@@ -48,9 +48,9 @@ def read_inputs(paths: Iterable[str | Path]) -> Dataset:
     files: dict[str, Path] = {}
     for path in given:
         if path.is_dir():
-            files.update((found.as_posix(), found) for found in walk_images(path))
+            files.update((printable(found.as_posix()), found) for found in walk_images(path))
         elif path.exists():
-            files[path.as_posix()] = path
+            files[printable(path.as_posix())] = path
         else:
             raise DataError(_missing(path))
     if not files:

@@ -20,7 +20,7 @@ from headstart.core.card import ImageInput
 from headstart.core.errors import DataError
 from headstart.data import checks
 from headstart.data.checks import Look
-from headstart.data.dataset import Dataset, Finding, Item
+from headstart.data.dataset import Dataset, Finding, Item, printable
 from headstart.data.duplicates import near_duplicate_groups, thumbnail
 from headstart.data.images import ImageError, picture, read_image
 from headstart.data.pictures import Pictures
@@ -102,6 +102,7 @@ def survey(
         findings = [replace(f, level="warning") if f.code == "empty-folder" else f for f in findings]
     findings += checks.torn_groups(dataset)
     findings += checks.duplicates(dataset, looks, groups)
+    findings = [replace(finding, message=printable(finding.message)) for finding in findings]
     findings.sort(key=lambda finding: finding.level != "error")
     return Survey(dataset.name, tuple(findings), tuple(look.digest for look in looks), tuple(groups), pictures)
 

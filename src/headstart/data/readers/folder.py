@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from headstart.core.errors import ConfigError, DataError
-from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, Role
+from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, Role, printable
 from headstart.data.images import SUFFIXES, is_image_name
 from headstart.data.readers.base import Columns, Reader
 
@@ -26,7 +26,7 @@ class FolderReader(Reader):
     def read(self, data: str, columns: Columns) -> Dataset:
         _refuse_columns(columns)
         root = Path(data)
-        name = root.resolve().name or str(root)
+        name = printable(root.resolve().name or str(root))
         findings: list[Finding] = []
         tops = _folders(root)
         images = {top: list(walk_images(top)) for top in tops}
@@ -37,6 +37,12 @@ class FolderReader(Reader):
             raise DataError(
                 f"{root} holds split folders ({_names(splits)}) beside other folders of images ({_names(others)}). "
                 "Put every class folder below a split folder, or have no split folders."
+            )
+        unclassed = [top for top in tops if images[top]]
+        if unclassed and not splits and all(top.name.lower() in SPLIT_NAMES for top in unclassed):
+            raise DataError(
+                f"{root} holds split folders ({_names(unclassed)}) with images directly in them, which have no labels. "
+                "Expected one folder per class inside each."
             )
         items: list[Item] = []
         if splits:
@@ -92,15 +98,15 @@ def _is_split(folder: Path, images: list[Path]) -> bool:
 
 
 def _items(paths: list[Path], root: Path, label: str, split: Role | None) -> list[Item]:
-    return [Item(path.relative_to(root).as_posix(), path, label, split) for path in paths]
+    return [Item(printable(path.relative_to(root).as_posix()), path, printable(label), split) for path in paths]
 
 
 def _empty(folder: Path, level: str) -> Finding:
     return Finding(
         "error" if level == "error" else "warning",
         "empty-folder",
-        f"the class folder {folder} holds no images. Add some or remove the folder.",
-        (folder.name,),
+        printable(f"the class folder {folder} holds no images. Add some or remove the folder."),
+        (printable(folder.name),),
     )
 
 
@@ -108,24 +114,24 @@ def _stray(folder: Path, paths: list[Path]) -> list[Finding]:
     if not paths:
         return []
     message = f"{len(paths)} image(s) lie in {folder} itself, in no class folder, and are left out."
-    return [Finding("warning", "stray-images", message, tuple(path.name for path in paths))]
+    return [Finding("warning", "stray-images", printable(message), tuple(printable(path.name) for path in paths))]
 
 
 def _ignored(root: Path) -> list[Finding]:
     """Files that are no images, but for those that usually lie beside a data set."""
     others = [
-        path.relative_to(root).as_posix()
+        printable(path.relative_to(root).as_posix())
         for path in _walk(root)
         if not is_image_name(path.name) and path.stem.lower() not in _COMPANIONS
     ]
     if not others:
         return []
     message = f"{len(others)} file(s) in {root} are not images by their name and are left out."
-    return [Finding("warning", "ignored-files", message, tuple(others))]
+    return [Finding("warning", "ignored-files", printable(message), tuple(others))]
 
 
 def _names(folders: list[Path]) -> str:
-    shown = [folder.name for folder in folders[:5]]
+    shown = [printable(folder.name) for folder in folders[:5]]
     return ", ".join(shown) + (", ..." if len(folders) > 5 else "")
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from headstart.core.errors import DataError, unknown_name
 from headstart.core.extras import require
-from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKind, Role
+from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKind, Role, printable
 from headstart.data.images import is_image_name
 from headstart.data.readers.base import Columns, Reader
 
@@ -74,7 +74,8 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
     kind, labels = _labels(name, rows, label_columns, columns.kind, findings)
     inputs = [_input(name, row, input_column, base) for row in rows]
     ids = [
-        row.name if isinstance(i, bytes) else _path_text(row, input_column) for row, i in zip(rows, inputs, strict=True)
+        row.name if isinstance(i, bytes) else printable(_path_text(row, input_column))
+        for row, i in zip(rows, inputs, strict=True)
     ]
     count = Counter(ids)
     items = [
@@ -264,7 +265,7 @@ def _text(value: Any) -> str | None:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip() or None
+    return printable(str(value)).strip() or None
 
 
 def _without_repeats(name: str, rows: Sequence[Row], findings: list[Finding]) -> list[Row]:
@@ -388,5 +389,5 @@ def _label_set(value: Any) -> tuple[str, ...] | None:
 def _class_name(value: Any) -> str | None:
     """Text as it stands, so that the checks can see stray spaces; None where there is nothing."""
     if isinstance(value, str):
-        return value if value.strip() else None
+        return printable(value) if value.strip() else None
     return _text(value)
