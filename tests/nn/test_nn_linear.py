@@ -73,32 +73,31 @@ def test_numbers_are_ridge_regression() -> None:
     np.testing.assert_allclose(fit.logits(features), reference.predict(rows), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_the_search_does_as_well_as_scikit_learns() -> None:
-    features, labels = blobs(200, 300, 5, seed=4, spread=3.0)
-    unseen, truth = blobs(2000, 300, 5, seed=5, spread=3.0)
+    features, labels = blobs(200, 300, 5, seed=4, spread=12.0)
+    unseen, truth = blobs(2000, 300, 5, seed=5, spread=12.0)
     scaler = StandardScaler().fit(features)
     folds = PredefinedSplit(assign_folds(labels, None, 5, 0))
-    options = {
-        "Cs": list(GRID),
-        "cv": folds,
-        "scoring": "neg_log_loss",
-        "max_iter": 2000,
-        "use_legacy_attributes": False,
-    }
-    reference = LogisticRegressionCV(**options).fit(scaler.transform(features), labels)
+    search = LogisticRegressionCV(Cs=list(GRID), cv=folds, scoring="neg_log_loss", max_iter=2000)
+    reference = search.fit(scaler.transform(features), labels)
+    best = float(np.ravel(reference.C_)[0])
+    curve = -next(iter(reference.scores_.values())).mean(axis=0)
     fit = fit_linear(features, labels, "single", 5)
+    np.testing.assert_allclose(list(fit.curve.values()), curve[: len(fit.curve)], rtol=0.02)
     ours, theirs = softmax(fit.logits(unseen)), reference.predict_proba(scaler.transform(unseen))
     assert log_loss(truth, ours) < log_loss(truth, theirs) + 0.02
     assert (ours.argmax(1) == truth).mean() > (theirs.argmax(1) == truth).mean() - 0.01
-    assert min(fit.curve, key=lambda c: fit.curve[c]) == pytest.approx(float(reference.C_), rel=0.01)
-    assert fit.strength <= float(reference.C_) * 1.01
+    assert min(fit.curve, key=lambda c: fit.curve[c]) == pytest.approx(best, rel=0.01)
+    assert fit.strength <= best * 1.01
 
 
 def test_ties_go_to_the_stronger_penalty() -> None:
-    features, labels = blobs(90, 5, 3, seed=6, spread=0.01)  # every strength gets everything right
+    features, labels = blobs(90, 5, 3, seed=6, spread=0.01)  # all strengths but the smallest get all right
     fit = fit_linear(features, labels, "single", 3, criterion="accuracy")
-    assert fit.strength == GRID[0]
-    assert set(fit.curve.values()) == {0.0}
+    right = [c for c, error in fit.curve.items() if error == 0]
+    assert len(right) > 1
+    assert fit.strength == min(right)
 
 
 def test_noise_is_shrunk_and_signal_is_not() -> None:
