@@ -150,7 +150,7 @@ def _panels(data: ReportData) -> list[Panel]:
         systems = [(OURS, ours)] + [(b.name, b.metrics[key]) for b in data.baselines if key in b.metrics]
         percent = metric_name(key).share
         along = axis([bound for _, i in systems for bound in (i.low, i.high)], steps=3, percent=percent)
-        rows = tuple((name, name is OURS, whisker(i, along), figure(i, key)) for name, i in systems)
+        rows = tuple((name.replace("_", " "), name is OURS, whisker(i, along), figure(i, key)) for name, i in systems)
         panels.append(Panel(key, along, rows))
     return panels
 
@@ -393,7 +393,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_plain(v) for v in value) or "none"
+        return ", ".join(f"({_plain(v)})" if isinstance(v, list | tuple) else _plain(v) for v in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items()) or "none"
     return value if isinstance(value, str) else json.dumps(value, default=str)
