@@ -10,7 +10,7 @@ import pytest
 def test_the_demo_photos_are_what_their_script_makes(
     repository: Path, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = repository / "examples/make_clothing.py"
+    script = repository / "scripts/make_clothing.py"
     monkeypatch.setattr(sys, "argv", [str(script), str(shared_data / "clothing_small"), str(tmp_path)])
     runpy.run_path(str(script), run_name="__main__")
 
