@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import transformers
 
 from headstart.core.source import Source
 from headstart.sources import PACKS, resolve
+from headstart.testing.models import save_tiny_model
 from headstart.testing.sources import CHECKS, Check, tiny_source
 
 
@@ -72,32 +71,8 @@ def saved(folder: Path, model: transformers.PreTrainedModel, size: dict[str, int
 
 
 def earlier_run(folder: Path) -> Source:
-    return resolve(str(write_run(folder / "run")))
-
-
-def write_run(folder: Path) -> Path:
-    """A run folder as `headstart fit` leaves it, as far as a source reads it."""
-    model = folder / "model"
-    model.mkdir(parents=True)
-    source = tiny_source(5)
-    encoder = source.load()
-    tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
-    tensors |= {"head.weight": torch.randn(3, encoder.width), "head.bias": torch.zeros(3)}
-    safetensors.torch.save_file(tensors, model / "model.safetensors")
-    described = {
-        "format": 1,
-        "headstart": "0.1.0",
-        "architecture": encoder.architecture.model_dump(mode="json"),
-        "input": encoder.input.model_dump(mode="json"),
-        "width": encoder.width,
-        "task": {"name": "image-classification", "classes": ["cat", "dog", "owl"]},
-        "source": source.card.model_dump(mode="json"),
-        "files": {"model.safetensors": hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()},
-    }
-    data = json.dumps(described).encode()
-    (model / "model.json").write_bytes(data)
-    (model / "model.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  model.json\n")
-    return folder
+    save_tiny_model(folder / "run" / "model")
+    return resolve(str(folder / "run"))
 
 
 MAKERS: dict[str, Callable[[Path], Source]] = {

@@ -103,7 +103,7 @@ def hub_cards() -> tuple[SourceCard, ...]:
     return (
         _timm("resnet18.a1_in1k", 11_176_512, 512, ImageInput(resize=235), paper="arXiv:2110.00476"),
         _timm("resnet50.a1_in1k", 23_508_032, 2048, ImageInput(resize=235), paper="arXiv:2110.00476"),
-        _timm("mobilenetv3_large_100.ra_in1k", 4_201_744, 1280, ImageInput()),
+        _timm("mobilenetv3_large_100.ra_in1k", 4_202_032, 1280, ImageInput()),
         _timm(
             "convnext_tiny.fb_in22k_ft_in1k", 27_820_128, 768, ImageInput(), trained_on="ImageNet-22k, then ImageNet-1k"
         ),
@@ -117,7 +117,7 @@ def hub_cards() -> tuple[SourceCard, ...]:
         ),
         _timm(
             "vit_small_patch14_dinov2.lvd142m",
-            22_056_576,
+            21_628_800,
             384,
             ImageInput(),
             trained_on="LVD-142M, no labels",

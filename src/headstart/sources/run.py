@@ -22,8 +22,10 @@ from headstart.nn.encoder import Encoder
 from headstart.sources import build
 from headstart.sources.weights import fit_weights, from_safetensors, head_of, read_bytes
 
-DESCRIPTION, SEAL, WEIGHTS = "model.json", "model.sha256", "model.safetensors"
+DESCRIPTION, SEAL, WEIGHTS, LABELS = "model.json", "model.sha256", "model.safetensors", "labels.json"
 FORMAT = 1
+_SHOWN = 8
+"""So many outputs are named on the card."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ class RunSource(Source):
         found = self._described
         try:
             before = SourceCard.model_validate(found["source"])
-            outputs = [str(name) for name in found["task"].get("classes") or found["task"].get("labels") or ()]
-            then = found["task"]["name"] + (
-                f" ({', '.join(outputs[:8])}{', ...' * (len(outputs) > 8)})" if outputs else ""
-            )
+            labels = read_bytes(self._model / LABELS, str(self.folder), found["files"][LABELS])
+            outputs = [str(name) for name in json.loads(labels)]
+            more = ", ..." if len(outputs) > _SHOWN else ""
+            then = f"{found['task']['name']} ({', '.join(outputs[:_SHOWN])}{more})"
             return before.model_copy(
                 update={
                     "name": str(self.folder),

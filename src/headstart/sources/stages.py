@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 _SPINE = 0.9
-"""A module that holds this share of all parameters is no stage: its children are."""
+"""The share of all parameters that is nearly all."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Stages:
 def by_structure(network: nn.Module, spines: Container[str] = ()) -> list[Stage]:
     """The stages of a network whose children are registered in the order in which the input passes them.
 
-    spines: names of children that are no stages, whatever share of the parameters they hold: their children are.
+    A list of modules is no stage, nor is a child that holds nearly all parameters: their children are.
+    spines: names of children that are no stages either.
     """
     total = sum(p.numel() for p in network.parameters())
     return join_small(network, list(_split(network, "", total, spines)))
@@ -63,7 +64,8 @@ def _split(module: nn.Module, prefix: str, total: int, spines: Container[str]) -
         if not parameters:
             continue
         share = sum(p.numel() for p in child.parameters()) / total
-        if any(True for _ in child.children()) and (share >= _SPINE or name in spines):
+        spine = share >= _SPINE or name in spines or isinstance(child, nn.ModuleList)
+        if spine and any(True for _ in child.children()):
             yield from _split(child, f"{prefix}{name}.", total, spines)
         else:
             yield Stage(f"{prefix}{name}", parameters)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -60,7 +61,8 @@ def from_safetensors(data: bytes, path: Path, source: str) -> dict[str, Tensor]:
 def from_checkpoint(data: bytes, path: Path | str, source: str) -> dict[str, Tensor]:
     """The tensors of a torch checkpoint, out of a wrapper ("state_dict", "model", ...), names without "module."."""
     try:
-        found: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of a pickle protocol that torch itself does not write
+            found: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(

@@ -1,0 +1,140 @@
+"""transformers: features are the library's own, a saved folder is enough, the extra is asked for by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import transformers
+from huggingface_hub import constants
+
+from headstart.core import extras
+from headstart.core.card import ImageInput
+from headstart.core.errors import MissingExtra, OfflineError, SourceError
+from headstart.sources import resolve
+from headstart.sources.transformers import TransformersSource, input_of
+from headstart.testing.sources import pictures
+
+PROCESSOR = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 2}
+
+
+def save_vit(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=96,
+        image_size=32,
+        patch_size=8,
+        id2label={0: "cat", 1: "dog", 2: "owl"},
+    )
+    transformers.ViTForImageClassification(config).save_pretrained(folder)
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def test_features_are_those_of_the_classifier_it_came_from(tmp_path: Path) -> None:
+    source = resolve(f"transformers:{save_vit(tmp_path)}")
+    assert source.availability().here
+    encoder = source.load()
+    plain = transformers.ViTForImageClassification.from_pretrained(tmp_path).eval()
+    batch = pictures(encoder)
+    with torch.no_grad():
+        features = encoder(batch)
+        expected = plain.vit(pixel_values=batch).last_hidden_state
+    assert features.tokens is not None
+    torch.testing.assert_close(features.tokens, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(features.pooled, expected[:, 0], rtol=1e-5, atol=1e-5)
+    assert not [name for name, _ in encoder.named_parameters() if "pooler" in name or "classifier" in name]
+    assert [name.rpartition(".")[2] for name in encoder.stages()] == ["embeddings", "0", "1", "2"]
+
+
+def test_a_convolutional_network_gives_its_map(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    model = transformers.ResNetModel(config).eval()
+    model.save_pretrained(tmp_path)
+    transformers.ConvNextImageProcessor(size={"shortest_edge": 64}, crop_pct=0.875).save_pretrained(tmp_path)
+    encoder = resolve(f"transformers:{tmp_path}").load()
+    assert (encoder.input.resize, encoder.input.crop) == (73, 64)
+    with torch.no_grad():
+        features = encoder(pictures(encoder))
+        expected = model(pixel_values=pictures(encoder))
+    torch.testing.assert_close(features.maps[0], expected.last_hidden_state)
+    torch.testing.assert_close(features.pooled, expected.pooler_output.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected"),
+    [
+        ({"size": {"height": 224, "width": 224}}, (224, 224)),
+        ({"size": {"shortest_edge": 224}, "crop_pct": 0.875}, (256, 224)),
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.875}, (384, 384)),
+        (
+            {"size": {"shortest_edge": 256}, "do_center_crop": True, "crop_size": {"height": 224, "width": 224}},
+            (256, 224),
+        ),
+        ({"size": {"height": 256, "width": 256}, "do_center_crop": False, "crop_size": {"height": 224}}, (256, 256)),
+    ],
+)
+def test_preprocessing_is_read_from_the_processor(processor: dict[str, object], expected: tuple[int, int]) -> None:
+    found = input_of({**PROCESSOR, **processor})
+    assert (found.resize, found.crop) == expected
+    assert found.interpolation == "bilinear"
+    assert found.mean == (0.5, 0.5, 0.5)
+
+
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(SourceError, match="unknown transformers image model type 'bert'"):
+        resolve(f"transformers:{tmp_path}").load()
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    file = save_vit(tmp_path) / "model.safetensors"
+    kept = {
+        k: v for k, v in safetensors.torch.load_file(file).items() if ".layers.1." not in k and ".layer.1." not in k
+    }
+    safetensors.torch.save_file(kept, file, metadata={"format": "pt"})
+    with pytest.raises(SourceError, match=r"do not fit its configuration; missing: .*1"):
+        resolve(f"transformers:{tmp_path}").load()
+
+
+def test_weights_as_a_pickle_are_refused(tmp_path: Path) -> None:
+    file = save_vit(tmp_path) / "model.safetensors"
+    torch.save(safetensors.torch.load_file(file), tmp_path / "pytorch_model.bin")
+    file.unlink()
+    with pytest.raises(SourceError, match=r"the folder has no model\.safetensors"):
+        resolve(f"transformers:{tmp_path}").load()
+
+
+def test_offline_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    source = resolve("transformers:google/vit-base-patch16-224")
+    assert not source.availability().here
+    with pytest.raises(OfflineError, match=r"cannot be reached\. On this machine: efficientnet-lite0"):
+        source.load()
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> object:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(extras, "import_module", absent)
+    with pytest.raises(MissingExtra, match=r"pip install 'headstart\[transformers\]'"):
+        resolve(f"transformers:{tmp_path}").load()
+
+
+def test_the_card_of_a_folder_claims_nothing(tmp_path: Path) -> None:
+    card = TransformersSource(str(save_vit(tmp_path))).card
+    assert (card.license, card.trained_on) == ("not stated", "not stated")
+    assert card.input == ImageInput(
+        resize=32, crop=32, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+    )
+    assert card.architecture.options["hidden_size"] == 24
