@@ -83,7 +83,7 @@ class TrainConfig(Frozen):
     head_learning_rate: float | None = Field(None, gt=0)
     weight_decay: float | None = Field(None, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
-    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    schedule: Literal["cosine", "one-cycle", "constant", "slanted"] | None = None
     warmup: float = Field(0.1, ge=0, lt=1)
     layer_decay: float | None = Field(None, gt=0, le=1)
     dropout: float = Field(0.0, ge=0, lt=1)

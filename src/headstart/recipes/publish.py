@@ -194,6 +194,7 @@ def _metrics(
         "verdict": verdicts[against].to_json() | {"against": against} if against else None,
         "verdicts": {name: found.to_json() | {"against": name} for name, found in verdicts.items()},
         "choices": loop.notes,
+        "notes": list(judged.notes),
         "warnings": [{"code": f.code, "message": f.message, "items": list(f.items)} for f in target.findings],
         "data": {"name": target.name, "fingerprint": target.fingerprint},
         "environment": environment(loop),

@@ -383,9 +383,7 @@ class TrainingLoop:
         return self.config.optimizer or phase.optimizer
 
     def _schedule_name(self, phase: Phase) -> str:
-        if "schedule" in self.config.model_fields_set or phase.schedule is None:
-            return self.config.schedule
-        return phase.schedule
+        return self.config.schedule or phase.schedule or "cosine"
 
     def _trial(self, phase: Phase) -> Callable[[int], None]:
         """One forward and backward pass at a batch size, to see whether it fits in memory."""
