@@ -58,10 +58,11 @@ def main() -> None:
     x_train, y_train = features(model, args.data / "train", device, args.precision)
     x_test, y_test = features(model, args.data / "test", device, args.precision)
 
+    folds = min(5, int(np.bincount(y_train).min()))
     search = GridSearchCV(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         {"logisticregression__C": np.logspace(-4, 1, 6)},
-        cv=StratifiedKFold(5, shuffle=True, random_state=args.seed),
+        cv=StratifiedKFold(folds, shuffle=True, random_state=args.seed),
     ).fit(x_train, y_train)
     result = {
         "accuracy": float(search.score(x_test, y_test)),
