@@ -84,6 +84,7 @@ def test_groups_are_what_counts_where_items_depend_on_each_other() -> None:
     grouped = verdict(TASK, targets, ours, theirs, against="probe", groups=np.arange(60) // 10)
     assert (alone.transfer, grouped.transfer) == ("positive", "neutral")
     assert (grouped.differing, grouped.mcnemar_p) == (1, None)
+    assert "only 1 group," in grouped.words
 
 
 def test_identical_predictions_are_neutral() -> None:

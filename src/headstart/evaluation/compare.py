@@ -160,7 +160,7 @@ def _words(
     """Two or three sentences for a reader who knows no statistics."""
     gain, name = measured.gain, metric_name(metric)
     items = f"{n} test item{'s' if n != 1 else ''}"
-    unit = "items" if groups is None else "groups"
+    unit = ("item" if groups is None else "group") + ("s" if differing != 1 else "")
     if not np.isfinite(gain.value):
         return f"It cannot be told whether {subject} helped: {name.title} is undefined on these {items}."
     if metric == "accuracy":
