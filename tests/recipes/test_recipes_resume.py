@@ -27,7 +27,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def command(photos: Path, source: str, method: str, out: Path) -> list[str]:
-    options = ["epochs=12", "batch_size=12", "checkpoint_seconds=0", "dropout=0.2", "augment.mixup=0.2", "early_stop=0"]
+    options = ["epochs=24", "batch_size=12", "checkpoint_seconds=0", "dropout=0.2", "augment.mixup=0.2", "early_stop=0"]
     sets = [part for option in options for part in ("--set", option)]
     return [*HEADSTART, "fit", str(photos), "--source", source, "--method", method, "--out", str(out), "--verdict", "none", *sets]
 
@@ -47,7 +47,7 @@ def test_killed_processes_end_where_unbroken_ones_do(method: str, weights: str, 
     rng = random.Random(method)
     for _ in range(2):  # killed twice, the second time while it was being taken up again
         words = [*HEADSTART, "resume", str(broken)] if broken.exists() else command(toy_photos, weights, method, broken)
-        kill_at_row(words, broken, len(log(broken)) + rng.randint(1, rows // 3))
+        kill_at_row(words, broken, len(log(broken)) + rng.randint(1, rows // 4))
         assert not (broken / "metrics.json").exists()
         assert not (broken / "model").exists()
     run([*HEADSTART, "resume", str(broken)])

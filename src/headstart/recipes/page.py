@@ -65,12 +65,20 @@ def report_data(
         uncalibrated_ece=uncalibrated.metrics.get("ece"),
         temperature=metrics["temperature"],
         history=loop.history,
-        notes=loop.notes,
+        notes=_told(loop.notes),
         findings=target.findings,
         thumbnail=_thumbnails(target.parts["test"]) if recipe.photos else None,
         next_steps=_next_steps(place),
         environment={name: str(value) for name, value in metrics["environment"].items()},
     )
+
+
+def _told(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Notes of the method for a person: curves stay in `metrics.json`."""
+    return {
+        name: {k: v for k, v in value.items() if k != "curve"} if isinstance(value, Mapping) else value
+        for name, value in notes.items()
+    }
 
 
 def _thumbnails(part: Part) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import shutil
 from dataclasses import dataclass
@@ -180,11 +181,11 @@ def _metrics(
         "test_uncalibrated": {
             name: interval.to_json() for name, interval in before.metrics.items() if name in ("ece", "log_loss")
         },
-        "validation": target.task.metrics(
-            validation.targets, scaled(target.task, outcome.logits["validation"], temperature)
-        )
-        if len(validation)
-        else {},
+        "validation": _defined(
+            target.task.metrics(validation.targets, scaled(target.task, outcome.logits["validation"], temperature))
+            if len(validation)
+            else {}
+        ),
         "temperature": temperature,
         "baselines": {
             name: {metric: interval.to_json() for metric, interval in found.metrics.items()}
@@ -200,6 +201,11 @@ def _metrics(
         "environment": environment(loop),
         "cost": {},
     }
+
+
+def _defined(metrics: dict[str, float]) -> dict[str, float]:
+    """Without those that are undefined on the items there are."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _cost(outcome: Outcome, watch: Stopwatch) -> dict[str, Any]:
