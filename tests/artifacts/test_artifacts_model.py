@@ -20,7 +20,7 @@ import yaml
 from headstart.artifacts import layout, save
 from headstart.artifacts.card import CardFacts, render
 from headstart.artifacts.load import LoadedModel, load_model
-from headstart.core.errors import ArtifactError, ShapeError
+from headstart.core.errors import ArtifactError, ConfigError, ShapeError
 from headstart.core.task import Task
 from headstart.nn.model import Model
 from headstart.tasks.classification import Classification
@@ -134,6 +134,13 @@ def test_channels_last_weights_and_reduced_precision_are_saved(tmp_path: Path) -
     exact = load_model(tmp_path, device="cpu", precision="float32")
     difference = np.abs(loaded.logits(batch()) - exact.logits(batch())).max()
     assert 0 < difference < 1
+
+
+def test_a_precision_that_is_not_to_be_had_here_is_replaced_by_the_exact_one(tmp_path: Path) -> None:
+    save_again(tmp_path / "model", precision="float16")
+    assert load_model(tmp_path, device="cpu").precision == "float32"
+    with pytest.raises(ConfigError, match="float16 needs a CUDA device"):
+        load_model(tmp_path, device="cpu", precision="float16")
 
 
 def test_saving_is_reproducible_byte_for_byte(pristine: Path, tmp_path: Path) -> None:

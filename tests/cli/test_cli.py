@@ -488,6 +488,8 @@ def test_options_are_listed_without_data(capsys: pytest.CaptureFixture[str]) -> 
     assert rows["label_smoothing"]["default"] == "0.0"
     assert all(row["type"] and row["meaning"] for row in rows.values())
     assert "augment.cutmix" in here(capsys, "fit", "--options")[1]
+    rows = {row["key"]: row for row in json.loads(here(capsys, "fit", "--options", "--method", "lora", "--json")[1])}
+    assert rows["method.rank"]["type"].startswith("whole number")
 
 
 @pytest.mark.parametrize("command", [["fit", "photos"], ["resume", "runs/x"]], ids=lambda words: words[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import safetensors
@@ -19,7 +20,7 @@ from headstart.core.card import ImageInput, SourceCard
 from headstart.core.errors import ArtifactError, ShapeError, UserError
 from headstart.core.task import Task
 from headstart.data.transforms.image import normalise
-from headstart.nn.device import Precision, autocast, best_device
+from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.model import Model
 from headstart.sources import build
 from headstart.tasks import from_json
@@ -62,11 +63,12 @@ class LoadedModel:
 
 
 def load_model(
-    path: Path | str, *, device: torch.device | str | None = None, precision: Precision | None = None
+    path: Path | str, *, device: torch.device | str | None = None, precision: Literal["auto"] | Precision | None = None
 ) -> LoadedModel:
     """The model of a run folder, or of its `model/`.
 
-    device: None takes the best there is. precision: None takes the one that the model was judged in.
+    device: None takes the best there is. precision: None takes the one that the model was judged in,
+    "auto" the fastest one here.
 
     Raises ArtifactError naming the file that is absent, damaged or was changed, or saying by how much the stored
     outputs were missed.
@@ -79,8 +81,17 @@ def load_model(
     _prove(folder, model, contract, files[layout.PROBES])
     where = torch.device(device) if device is not None else best_device()
     model.to(where).to(memory_format=torch.channels_last)
+    if precision is None:  # float16 exists on CUDA alone
+        precision = "float32" if found.precision == "float16" and where.type != "cuda" else found.precision
     return LoadedModel(
-        folder, model, task, contract, found.temperature, found.source, where, precision or found.precision
+        folder=folder,
+        model=model,
+        task=task,
+        contract=contract,
+        temperature=found.temperature,
+        source=found.source,
+        device=where,
+        precision=resolve_precision(precision, where),
     )
 
 

@@ -26,7 +26,9 @@ class Model(nn.Module):
         """(B, ...) prepared batch -> (B, K) logits."""
         features: Features = self.encoder(batch)
         pooled = self.dropout(features.pooled)
-        logits: Tensor = self.head(pooled.to(self.head.weight.dtype))
+        # The head is small, and its rounding would show in the probabilities: it never runs in reduced precision.
+        with torch.autocast(pooled.device.type, enabled=False):
+            logits: Tensor = self.head(pooled.to(self.head.weight.dtype))
         return logits
 
 
