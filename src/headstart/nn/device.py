@@ -39,10 +39,11 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
             return "bfloat16" if has_fast_bfloat16(device) else "float32"
         case "float16" if device.type != "cuda":
             raise ConfigError(
-                f"precision float16 needs a CUDA device, this machine computes on {device.type}. Use bfloat16 or float32."
+                f"precision float16 needs a CUDA device, this machine computes on {device.type}. "
+                "Use bfloat16 or float32."
             )
         case "float32" | "bfloat16" | "float16":
-            return wanted  # type: ignore[return-value]
+            return wanted
     raise ConfigError(f"unknown precision {wanted!r}. Known: auto, float32, bfloat16, float16.")
 
 

@@ -27,6 +27,7 @@ from headstart.data.transforms.mix import mix
 from headstart.features.bank import FeatureBank
 from headstart.features.extract import extract, trusted_precision
 from headstart.nn import freeze
+from headstart.nn.depthwise import FastDepthwise
 from headstart.nn.device import autocast, best_device, resolve_precision
 from headstart.nn.model import Model
 from headstart.training import checkpoint
@@ -306,7 +307,7 @@ class TrainingLoop:
             batch, aim = mix(batch, aim, len(self.task.outputs), self.config.augment, seed)
 
         def run(inputs: Tensor) -> Tensor:
-            with self._accelerator.autocast():
+            with self._accelerator.autocast(), FastDepthwise():
                 logits: Tensor = self.model(inputs)
             return logits.float()
 
