@@ -1,6 +1,7 @@
 """Reuse that hurts: handwritten digits of 8 x 8 pixels, and a source that knows photographs.
 
 Run:     python examples/negative_transfer_digits.py [--source NAME]
+Needs:   pip install scikit-learn (it brings the digits)
 Cost:    about a minute on 2 CPU cores
 Expect:  plain pixels beat the frozen ImageNet features by several points, and the verdict says `negative`
 

@@ -15,9 +15,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "headstart"
 HOMES: dict[str, tuple[str, ...]] = {
     "accelerate": ("training/",),
     "datasets": ("data/readers/hub.py",),
-    "imagehash": ("data/",),
     "jinja2": ("evaluation/report/",),
-    "matplotlib": ("evaluation/report/",),
     "mlflow": ("tracking/mlflow.py",),
     "peft": ("nn/lora.py",),
     "platformdirs": ("core/",),
