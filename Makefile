@@ -19,7 +19,6 @@ help: ## list these targets
 
 demo: $(VENV)/.bundled ## fit a classifier on the photos in examples/clothing and write runs/demo/report.html
 	@$(BIN)/headstart fit examples/clothing --out runs/demo --overwrite
-	@echo "The report: $(CURDIR)/runs/demo/report.html"
 
 test: $(VENV)/.dev ## run the tests with coverage (PYTEST="-k name -x" adds options)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not network" $(PYTEST)

@@ -28,7 +28,8 @@ def write_checkpoint(path: Path) -> None:
     network = timm.create_model("tf_efficientnet_lite0")
     values = torch.load(weights, map_location="cpu", weights_only=True).values()
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(zip(network.state_dict(), values, strict=True)), path)
+    network.load_state_dict(dict(zip(network.state_dict(), values, strict=True)))
+    save_file(network.state_dict(), path)
 
 
 def main() -> None:
