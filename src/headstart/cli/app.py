@@ -21,7 +21,7 @@ from typer.main import get_command
 from headstart import __version__
 from headstart.cli import compare, doctor, evaluate, fit, predict, resume, sources
 from headstart.cli.output import Interrupted, print_json, print_words
-from headstart.core.errors import UserError
+from headstart.core.errors import ConfigError, UserError
 
 INTERRUPTED, READER_GONE = 130, 141
 COMPLETION = "_HEADSTART_COMPLETE"
@@ -70,6 +70,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str], as_json: bool) -> int:
     try:
+        if "" in given:
+            raise ConfigError("an argument is empty. Is a variable of the shell not set? Leave it out, or fill it in.")
         result = get_command(app)(args=given, prog_name="headstart", standalone_mode=False)
     except UserError as error:
         return _failed(error, str(error), error.exit_code, as_json)

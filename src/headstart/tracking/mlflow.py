@@ -17,13 +17,13 @@ class MLflow(Tracker):
     """Uses a client of its own, so that a run which the calling program has open is left alone."""
 
     def __init__(self) -> None:
+        self._mlflow = require("mlflow", "mlflow", "--track mlflow")
         self._client: Any = None
         self._id = ""
 
     def start(self, folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
-        mlflow = require("mlflow", "mlflow", "--track mlflow")
         where = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"
-        self._client = mlflow.MlflowClient(tracking_uri=where)
+        self._client = self._mlflow.MlflowClient(tracking_uri=where)
         if resume and (folder / "mlflow.id").is_file():
             self._id = identity(folder, "mlflow", True, "")
             self._client.set_terminated(self._id, "RUNNING")

@@ -8,10 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from headstart.core.errors import UserError
 from headstart.tracking import TRACKERS
 from headstart.tracking.local import Local, read_log
 from headstart.tracking.tracker import Tracker, Values
+
+
+def make_trackers(names: Iterable[str]) -> dict[str, Tracker]:
+    """The trackers of those names, not yet started: call it to find out, before any work, whether they are to be had.
+
+    Raises ConfigError for an unknown name and MissingExtra for a package that is not installed.
+    """
+    return {name: TRACKERS[name]() for name in dict.fromkeys(names)}
 
 
 class Recorder:
@@ -21,7 +28,7 @@ class Recorder:
     that epochs done twice because the process was killed between two checkpoints are shown once.
     say: told once of each tracker that fails; the run goes on without it.
 
-    Raises ConfigError for an unknown name and MissingExtra for a package that is not installed, before any work.
+    Raises as `make_trackers`, before anything is written.
     """
 
     def __init__(
@@ -33,16 +40,12 @@ class Recorder:
         resume: bool,
         say: Callable[[str], None],
     ) -> None:
-        wanted = {name: TRACKERS[name]() for name in dict.fromkeys(names)}
+        wanted = make_trackers(names)
         self._say = say
         self._seen = {_key(entry) for entry in read_log(folder)} if resume else set()
         # The local log comes last: what is in it has reached the others.
         self._trackers: dict[str, Tracker] = {**wanted, "log.jsonl": Local()}
-        try:
-            self._all(lambda tracker: tracker.start(folder, config, resume=resume))
-        except UserError:
-            self.finish()
-            raise
+        self._all(lambda tracker: tracker.start(folder, config, resume=resume))
 
     def row(self, values: Values) -> None:
         """Record the values of a step (`{"step": 10, "phase": "head", "train_loss": 0.7}`), unless they were before
@@ -78,8 +81,6 @@ class Recorder:
         for name, tracker in list(self._trackers.items()):
             try:
                 action(tracker)
-            except UserError:
-                raise
             except Exception as error:
                 del self._trackers[name]
                 with contextlib.suppress(Exception):

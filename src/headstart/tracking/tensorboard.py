@@ -15,12 +15,12 @@ class TensorBoard(Tracker):
     """One scalar a name, below its phase; the recipe and words as text."""
 
     def __init__(self) -> None:
+        require("tensorboard", "train", "--track tensorboard")
+        self._board = require("torch.utils.tensorboard", "train", "--track tensorboard")
         self._writer: Any = None
 
     def start(self, folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
-        require("tensorboard", "train", "--track tensorboard")
-        board = require("torch.utils.tensorboard", "train", "--track tensorboard")
-        self._writer = board.SummaryWriter(str(folder / "tensorboard"))
+        self._writer = self._board.SummaryWriter(str(folder / "tensorboard"))
         if not resume:
             self.text("recipe", f"```json\n{json.dumps(config, indent=2, default=str)}\n```")
 

@@ -12,14 +12,14 @@ Values = Mapping[str, float | int | str | None]
 
 
 class Tracker(ABC):
-    """What goes wrong here is raised; the Recorder sees to it that no run dies of it."""
+    """Making one imports the package it needs, and raises MissingExtra where that is not installed.
+
+    What goes wrong later is raised too; the Recorder sees to it that no run dies of it.
+    """
 
     @abstractmethod
     def start(self, folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
-        """Begin. folder: of the run. config: the recipe, plain JSON. resume: go on with what this folder has begun.
-
-        Raises MissingExtra where the tracker's package is not installed.
-        """
+        """Begin. folder: of the run. config: the recipe, plain JSON. resume: go on with what this folder has begun."""
 
     @abstractmethod
     def row(self, step: int, values: Values) -> None:

@@ -16,11 +16,11 @@ class WandB(Tracker):
     """Rows go against their own `step`, so that several phases and a resumed run fit into one chart."""
 
     def __init__(self) -> None:
+        self._wandb = require("wandb", "wandb", "--track wandb")
         self._run: Any = None
 
     def start(self, folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
-        wandb = require("wandb", "wandb", "--track wandb")
-        self._run = wandb.init(
+        self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "headstart"),
             name=folder.name,
             id=identity(folder, "wandb", resume, uuid4().hex[:12]),
