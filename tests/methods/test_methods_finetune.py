@@ -201,8 +201,12 @@ def test_penalties_start_from_the_source_not_from_zero() -> None:
 
 def test_lp_ft_starts_where_the_probe_ends() -> None:
     probe, tuned = fitted("probe"), fitted("lp-ft")
-    assert torch.equal(tuned.loop.done[0].after["head.weight"], probe.model.head.weight)
-    assert tuned.loop.validate() >= probe.loop.validate()
+    soft, hard = tuned.loop.done[0].after["head.weight"], probe.model.head.weight
+    assert 0.1 < soft.norm() / hard.norm() < 0.9, "fine-tuning should start from a softer head than the best probe's"
+    assert tuned.loop.notes["probe"]["C"] < probe.loop.notes["probe"]["C"]
+    score = tuned.loop.validate()
+    tuned.model.load_state_dict(tuned.loop.done[0].after)
+    assert score >= tuned.loop.validate()
 
 
 def test_wise_ft_ends_on_the_line_where_validation_is_best() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -98,6 +99,24 @@ def test_ties_go_to_the_stronger_penalty() -> None:
     right = [c for c, error in fit.curve.items() if error == 0]
     assert len(right) > 1
     assert fit.strength == min(right)
+
+
+@pytest.mark.parametrize("kind", ["single", "multi", "number"])
+def test_softness_gives_up_some_of_the_gain_for_smaller_weights(kind: Literal["single", "multi", "number"]) -> None:
+    features, labels = blobs(150, 40, 3, seed=13, spread=3.0)
+    targets = {"single": labels, "multi": np.eye(3)[labels], "number": np.eye(3)[labels]}[kind]
+    best, soft = (fit_linear(features, targets, kind, 3, softness=s) for s in (0.0, 0.3))
+    rates = np.bincount(labels) / 150
+    ignorant = {
+        "single": -(rates * np.log(rates)).sum(),
+        "multi": -(rates * np.log(rates) + (1 - rates) * np.log(1 - rates)).mean(),
+        "number": (rates * (1 - rates)).mean(),
+    }[kind]
+    least = min(best.curve.values())
+    assert soft.strength < best.strength
+    assert soft.curve == best.curve
+    bar = least + 0.3 * (ignorant - least)
+    assert soft.strength == min(c for c, loss in soft.curve.items() if loss <= bar)
 
 
 def test_noise_is_shrunk_and_signal_is_not() -> None:

@@ -60,6 +60,7 @@ def fit_linear(
     folds: int = 5,
     criterion: Criterion = "log_loss",
     grid: tuple[float, ...] = GRID,
+    softness: float = 0.0,
     seed: int = 0,
 ) -> LinearFit:
     """A linear head on standardised features, folded back into their own units.
@@ -69,6 +70,7 @@ def fit_linear(
     weights: (N,) of the items. criterion: what the strength is chosen by; numbers always take the squared error.
     grid: strengths, weakest fit first. Of strengths that held-out items cannot tell apart (paired differences within
     one standard error of the best) the one that shrinks most is taken, and the head fitted again on all items.
+    softness: share of what was gained over a constant prediction that may be given up for a head that shrinks more.
     Raises ShapeError if rows do not match or there are none.
     """
     if len(features) != len(targets) or not len(features):
@@ -85,7 +87,7 @@ def fit_linear(
     with threads.threadpool_limits(1, "blas"):
         rows, axes = _rotate((features - mean) / scale)
         if fold.max() > 0 and len(grid) > 1:
-            strength, curve = _choose(rows, wanted, weights, fold, kind, criterion, grid)
+            strength, curve = _choose(rows, wanted, weights, fold, kind, criterion, grid, softness)
         solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (axes @ solution[:-1]).T / scale
     return LinearFit(weight, solution[-1] - weight @ mean, strength, curve)
@@ -129,6 +131,7 @@ def _choose(
     kind: Kind,
     criterion: Criterion,
     grid: tuple[float, ...],
+    softness: float,
 ) -> tuple[float, dict[float, float]]:
     """The strength that held-out items like best, ties to the smallest, and the mean loss of each that was tried."""
     parts = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
@@ -149,9 +152,11 @@ def _choose(
             losses.append(np.concatenate(each))
             means.append(float(np.average(losses[-1], weights=share)))
     best = int(np.argmin(means))
+    ignorant = float(np.average(_loss(_constant(wanted, weights, kind), wanted, kind, criterion), weights=weights))
+    allowance = softness * max(0.0, ignorant - means[best])
     for index, tried in enumerate(losses):
         worse = (tried - losses[best])[share > 0]
-        if worse.mean() <= worse.std() / np.sqrt(len(worse)):
+        if worse.mean() <= max(worse.std() / np.sqrt(len(worse)), allowance):
             return grid[index], dict(zip(grid, means, strict=False))
     return grid[best], dict(zip(grid, means, strict=False))
 
@@ -226,6 +231,15 @@ def _ridge(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray, grid: tupl
     for strength in grid:
         slope = vectors @ (moment / (np.maximum(values, 0)[:, None] + 1 / strength))
         yield np.vstack([slope, level - centre @ slope])
+
+
+def _constant(wanted: np.ndarray, weights: np.ndarray, kind: Kind) -> np.ndarray:
+    """(N, K) scores of who knows only how often each output occurs, or its mean."""
+    level = weights @ wanted / weights.sum()
+    if kind != "number":
+        chance = np.clip(level, 1e-9, 1 - 1e-9)
+        level = np.log(chance) if kind == "single" else np.log(chance / (1 - chance))
+    return np.broadcast_to(level, wanted.shape)
 
 
 def _probabilities(scores: np.ndarray, kind: Kind) -> np.ndarray:

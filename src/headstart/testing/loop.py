@@ -138,7 +138,7 @@ class MemoryLoop:
         )
         optimizer = make_optimizer(phase.optimizer, groups, self.config.momentum)
         rates = [group["lr"] for group in optimizer.param_groups]
-        schedule = make_schedule(phase.schedule or self.config.schedule, self.config.warmup)
+        schedule = make_schedule(self.config.schedule or phase.schedule or "cosine", self.config.warmup)
         per_epoch: int = math.ceil(len(part.targets) / 16)
         best = (self.validate(), self._state())
         losses: list[float] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headstart.core.method import Loop, Method, Phase
-from headstart.methods.finetune.probe import probe_head
+from headstart.methods.finetune.probe import ready_head
 from headstart.methods.shared import share_epochs
 from headstart.nn.model import Model
 
@@ -23,5 +23,5 @@ class LPFT(Method):
 
     def fit(self, model: Model, loop: Loop) -> None:
         (epochs,) = share_epochs(loop.config.epochs, [4])
-        probe_head(model, loop)
+        ready_head(model, loop, "probe")
         loop.train(Phase("fine-tune", epochs, learning_rate=1e-4, batchnorm="freeze"))

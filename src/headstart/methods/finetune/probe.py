@@ -20,6 +20,8 @@ from headstart.nn.model import Model
 
 HeadStart = Literal["probe", "zero"]
 
+SOFTNESS = 0.2
+
 
 @dataclass(frozen=True)
 class Probe(Method):
@@ -42,9 +44,16 @@ class Probe(Method):
 
 
 def probe_head(
-    model: Model, loop: Loop, folds: int = 5, criterion: Literal["log_loss", "accuracy"] = "log_loss"
+    model: Model,
+    loop: Loop,
+    folds: int = 5,
+    criterion: Literal["log_loss", "accuracy"] = "log_loss",
+    softness: float = 0.0,
 ) -> None:
-    """Put the best linear head for the encoder as it is now on the model; the step is named "probe"."""
+    """Put the best linear head for the encoder as it is now on the model; the step is named "probe".
+
+    folds, criterion: as of `Probe`. softness: share of its held-out gain given up for smaller weights.
+    """
 
     def change() -> None:
         features, targets = loop.features("train")
@@ -57,6 +66,7 @@ def probe_head(
             weights=balance(loop, targets),
             folds=folds,
             criterion=criterion,
+            softness=softness,
             seed=loop.seed,
         )
         with torch.no_grad():
@@ -68,9 +78,14 @@ def probe_head(
 
 
 def ready_head(model: Model, loop: Loop, head: HeadStart) -> None:
-    """The head that fine-tuning starts from: the probe's, or the new one as it is."""
+    """The head that fine-tuning starts from: a soft probe's, or the new one as it is.
+
+    The best probe has all but memorised a few hundred items; it leaves no gradient worth having, and what is left bends
+    the features to no end. One that gives up a fifth of its gain in log loss is hardly less often right, and leaves
+    the encoder something to do. Numbers know no such certainty: there the best probe serves.
+    """
     if head == "probe":
-        probe_head(model, loop)
+        probe_head(model, loop, softness=0.0 if loop.task.kind == "number" else SOFTNESS)
 
 
 def in_output_units(task: Task, targets: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from headstart.core.method import Loop, Method, Phase
-from headstart.methods.finetune.probe import probe_head
+from headstart.methods.finetune.probe import ready_head
 from headstart.methods.shared import require_positive, share_epochs
 from headstart.nn.interpolate import average
 from headstart.nn.model import Model
@@ -36,7 +36,7 @@ class Soup(Method):
         require_positive(runs=self.runs, spread=self.spread, epochs=self.epochs)
 
     def fit(self, model: Model, loop: Loop) -> None:
-        probe_head(model, loop)
+        ready_head(model, loop, "probe")
         start = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         runs = [f"run-{i + 1}" for i in range(self.runs)]
         rates = [1e-4 * self.spread ** (i - (self.runs - 1) / 2) for i in range(self.runs)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headstart.core.method import Loop, Method, Phase
-from headstart.methods.finetune.probe import probe_head
+from headstart.methods.finetune.probe import ready_head
 from headstart.methods.shared import require_positive, share_epochs
 from headstart.nn.interpolate import interpolate
 from headstart.nn.model import Model
@@ -29,7 +29,7 @@ class WiSEFT(Method):
 
     def fit(self, model: Model, loop: Loop) -> None:
         (epochs,) = share_epochs(loop.config.epochs, [4])
-        probe_head(model, loop)
+        ready_head(model, loop, "probe")
         start = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         loop.train(Phase("fine-tune", epochs, learning_rate=2e-4, batchnorm="freeze", keep_best=False))
 
