@@ -203,10 +203,14 @@ def test_bad_input_writes_nothing(weights: str, tmp_path: Path, toy_photos: Path
         fit(toy_photos, source=weights, method="lpft", out=out)
     with pytest.raises(ConfigError, match="unknown option 'epoch'.*epochs"):
         fit(toy_photos, source=weights, out=out, options={"epoch": 3})
-    with pytest.raises(ConfigError, match=r"method\.rnk.*method\.rank"):
+    with pytest.raises(ConfigError, match=r"'method\.rnk'.*Did you mean 'method\.rank'"):
         fit(toy_photos, source=weights, method="lora", out=out, options={"method.rnk": 3})
     with pytest.raises(ConfigError, match="unknown task 'clasification'"):
         fit(toy_photos, source=weights, out=out, task="clasification")
+    with pytest.raises(ConfigError, match="metric to monitor 'auc'"):
+        fit(toy_photos, source=weights, out=out, options={"monitor": "auc"})
+    with pytest.raises(ConfigError, match="unknown tracker 'tensorbord'"):
+        fit(toy_photos, source=weights, out=out, track=("tensorbord",))
     broken = tmp_path / "broken"
     shutil.copytree(toy_photos, broken)
     (broken / "train" / "disc" / "03.jpg").write_bytes(b"not a photo")

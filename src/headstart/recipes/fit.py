@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from headstart import __version__
-from headstart.core.errors import ArtifactError, SourceError
+from headstart.core.errors import ArtifactError, SourceError, UserError
 from headstart.core.method import Method
 from headstart.core.options import METHOD_PREFIX, train_config
 from headstart.core.progress import Progress, Silent
@@ -125,7 +125,12 @@ def fit(
     with folder.only_writer(place):
         folder.clear(place)
         folder.write_text(place / "recipe.yaml", recipe.to_yaml())
-        return _run(recipe, target, chosen, moved, place, progress, watch, resumed=False)
+        try:
+            return _run(recipe, target, chosen, moved, place, progress, watch, resumed=False)
+        except UserError:
+            if not (place / "checkpoints").exists():  # nothing was learned yet: leave nothing behind
+                folder.clear(place)
+            raise
 
 
 def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
@@ -244,7 +249,7 @@ def _read(recipe: Recipe) -> Dataset:
 
 
 def _method(recipe: Recipe) -> Method:
-    return make_method(recipe.method, {METHOD_PREFIX + name: value for name, value in recipe.method_options.items()})
+    return make_method(recipe.method, recipe.method_options)
 
 
 def _default_source() -> str:

@@ -23,6 +23,9 @@ OURS = (
     "checkpoints",
     "tensorboard",
     "model",
+    "wandb",
+    "wandb.id",
+    "mlflow.id",
 )
 
 

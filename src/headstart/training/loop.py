@@ -111,6 +111,8 @@ class TrainingLoop:
         self._bank = bank
         self._names: list[str] = []
         self._balance = class_weights(task, train.targets) if config.class_weighting == "balanced" else None
+        self._objective(None)
+        self._require_monitor(validation)
         if self.precision != "float32":
             with torch.inference_mode():
                 ready = self._ready(train.batches.evaluation(range(min(8, len(train)))))
@@ -313,8 +315,9 @@ class TrainingLoop:
 
         return objective.backward(run, batch, aim, lambda loss: self._accelerator.backward(loss * share))
 
-    def _objective(self, settings: Phase) -> Objective:
-        return Objective(self.task, self.config, self.model, self.model.encoder.input, settings.penalty, self._balance)
+    def _objective(self, settings: Phase | None) -> Objective:
+        penalty = settings.penalty if settings else None
+        return Objective(self.task, self.config, self.model, self.model.encoder.input, penalty, self._balance)
 
     def _fetch(self, phase: Phase, step: int, per_epoch: int) -> Callable[[], tuple[Tensor, Tensor]]:
         epoch, offset = divmod(step, per_epoch)
@@ -434,12 +437,18 @@ class TrainingLoop:
         loss = float(self.task.loss(torch.as_tensor(logits), torch.as_tensor(part.targets)))
         found = self.task.metrics(part.targets, self.task.scores(logits))
         monitor = self.config.monitor or self.task.primary
-        if monitor not in found:
-            raise ConfigError(unknown_name("metric to monitor", monitor, found))
         value = -found[monitor] if monitor in LOWER_IS_BETTER else found[monitor]
         if not math.isfinite(value):
             value = -1e9
         return value - 1e-6 * min(loss, 1e3), {"validation_loss": loss, f"validation_{monitor}": found[monitor]}
+
+    def _require_monitor(self, validation: Split) -> None:
+        if self.config.monitor is None or not len(validation):
+            return
+        blank = self.task.scores(np.zeros((len(validation), len(self.task.outputs))))
+        known = self.task.metrics(validation.targets, blank)
+        if self.config.monitor not in known:
+            raise ConfigError(unknown_name("metric to monitor", self.config.monitor, known))
 
     def _prepare(self, batch: Tensor) -> Tensor:
         return self.parts["train"].batches.prepare(batch)
