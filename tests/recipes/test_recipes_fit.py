@@ -50,14 +50,31 @@ def tensors(run: Run) -> dict[str, torch.Tensor]:
 
 def test_a_run_folder_holds_all_that_was_promised(finished: Run) -> None:
     names = {p.name for p in finished.path.iterdir()}
-    assert {"recipe.yaml", "metrics.json", "report.html", "log.jsonl", "predictions.jsonl", "model", "tensorboard"} <= names
+    assert {
+        "recipe.yaml",
+        "metrics.json",
+        "report.html",
+        "log.jsonl",
+        "predictions.jsonl",
+        "model",
+        "tensorboard",
+    } <= names
     assert "checkpoints" not in names
     assert not [p for p in finished.path.rglob("*") if p.suffix in (".pkl", ".pt", ".pth", ".part")]
     metrics = finished.metrics
     assert metrics["schema"] == 1
     assert metrics["task"] == "image-classification"
     assert metrics["n"] == {"train": 36, "validation": 12, "test": 18}
-    for name in ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc", "log_loss", "ece"):
+    for name in (
+        "accuracy",
+        "balanced_accuracy",
+        "precision_macro",
+        "recall_macro",
+        "f1_macro",
+        "roc_auc",
+        "log_loss",
+        "ece",
+    ):
         row = metrics["test"][name]
         assert row["low"] <= row["value"] <= row["high"]
     assert {"no_transfer", "probe"} <= metrics["baselines"].keys()
@@ -111,8 +128,12 @@ def test_test_labels_cannot_reach_the_model(finished: Run, toy_photos: Path, wei
     assert run.metrics["test"] != finished.metrics["test"]
 
 
-def test_the_full_verdict_trains_from_scratch_and_writes_down_how_long(toy_photos: Path, weights: str, tmp_path: Path) -> None:
-    run = fit(toy_photos, source=weights, method="probe", out=tmp_path / "a", verdict="full", options={"batch_size": 12})
+def test_the_full_verdict_trains_from_scratch_and_writes_down_how_long(
+    toy_photos: Path, weights: str, tmp_path: Path
+) -> None:
+    run = fit(
+        toy_photos, source=weights, method="probe", out=tmp_path / "a", verdict="full", options={"batch_size": 12}
+    )
     assert run.metrics["verdict"]["against"] == "scratch"
     assert run.metrics["baselines"]["scratch"]["accuracy"]["value"] >= 0
     epochs = Recipe.read(run.path / "recipe.yaml").scratch_epochs
@@ -140,7 +161,9 @@ def table(folder: Path, photos: Path, label: Any) -> Path:
 def test_numbers_are_fitted_and_judged_in_their_own_units(toy_photos: Path, weights: str, tmp_path: Path) -> None:
     value = {"checks": 120.0, "disc": 100.0, "stripes": 80.0}
     path = table(tmp_path, toy_photos, lambda name, number: value[name] + number / 100)
-    run = fit(path, source=weights, method="lp-ft", out=tmp_path / "run", label="target", task="regression", options=FAST)
+    run = fit(
+        path, source=weights, method="lp-ft", out=tmp_path / "run", label="target", task="regression", options=FAST
+    )
     assert run.metrics["task"] == "image-regression"
     assert run.metrics["primary"] == "r2"
     assert run.metrics["test"]["mae"]["value"] < 30
@@ -171,7 +194,9 @@ def test_adversarial_training_reports_the_robust_accuracy(toy_photos: Path, weig
     assert 0 <= robust["low"] <= robust["value"] <= plain["value"] + 0.06
 
 
-def test_what_is_in_the_way_is_refused_and_left_alone(finished: Run, toy_photos: Path, weights: str, tmp_path: Path) -> None:
+def test_what_is_in_the_way_is_refused_and_left_alone(
+    finished: Run, toy_photos: Path, weights: str, tmp_path: Path
+) -> None:
     def again(out: Path, **more: Any) -> Run:
         return fit(toy_photos, source=weights, method="probe", out=out, verdict="none", **more)
 
@@ -219,7 +244,9 @@ def test_bad_input_writes_nothing(weights: str, tmp_path: Path, toy_photos: Path
     assert not out.exists()
 
 
-def test_resume_refuses_what_has_changed(weights: str, tmp_path: Path, toy_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_refuses_what_has_changed(
+    weights: str, tmp_path: Path, toy_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photos, place = tmp_path / "photos", tmp_path / "run"
     shutil.copytree(toy_photos, photos)
 
@@ -246,7 +273,9 @@ def test_resume_refuses_what_has_changed(weights: str, tmp_path: Path, toy_photo
         resume(tmp_path)
 
 
-def test_a_full_disk_is_one_clear_line(weights: str, tmp_path: Path, toy_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_clear_line(
+    weights: str, tmp_path: Path, toy_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 

@@ -29,7 +29,20 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 def command(photos: Path, source: str, method: str, out: Path) -> list[str]:
     options = ["epochs=24", "batch_size=12", "checkpoint_seconds=0", "dropout=0.2", "augment.mixup=0.2", "early_stop=0"]
     sets = [part for option in options for part in ("--set", option)]
-    return [*HEADSTART, "fit", str(photos), "--source", source, "--method", method, "--out", str(out), "--verdict", "none", *sets]
+    return [
+        *HEADSTART,
+        "fit",
+        str(photos),
+        "--source",
+        source,
+        "--method",
+        method,
+        "--out",
+        str(out),
+        "--verdict",
+        "none",
+        *sets,
+    ]
 
 
 def run(words: list[str]) -> None:
@@ -39,7 +52,9 @@ def run(words: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradual", "lora"])
-def test_killed_processes_end_where_unbroken_ones_do(method: str, weights: str, toy_photos: Path, tmp_path: Path) -> None:
+def test_killed_processes_end_where_unbroken_ones_do(
+    method: str, weights: str, toy_photos: Path, tmp_path: Path
+) -> None:
     whole = tmp_path / "whole"
     run(command(toy_photos, weights, method, whole))
     rows = len(log(whole))

@@ -13,7 +13,11 @@ from headstart.training.optim import make_optimizer
 
 
 def test_tensors_and_facts_come_back(tmp_path: Path) -> None:
-    tensors = {"a": torch.randn(3, 4).to(torch.bfloat16), "b": torch.arange(3), "c": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)}
+    tensors = {
+        "a": torch.randn(3, 4).to(torch.bfloat16),
+        "b": torch.arange(3),
+        "c": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last),
+    }
     checkpoint.save(tmp_path / "x.safetensors", tensors, {"step": 3, "name": "é", "best": 0.1 + 0.2})
     found, facts = checkpoint.load(tmp_path / "x.safetensors")
     assert facts == {"step": 3, "name": "é", "best": 0.1 + 0.2}

@@ -54,12 +54,16 @@ class KillAt:
             raise Killed
 
 
-def make(parts: tuple[Classification, Split, Split], folder: Path, progress: Any = None, **options: Any) -> TrainingLoop:
+def make(
+    parts: tuple[Classification, Split, Split], folder: Path, progress: Any = None, **options: Any
+) -> TrainingLoop:
     task, train, validation = parts
     torch.manual_seed(1)
     options = {"batch_size": 8, "checkpoint_seconds": 0, "early_stop": 0, **options}
     model = Model(tiny_source().load(), len(task.outputs))
-    return TrainingLoop(model, task, TrainConfig(**options), train, validation, seed=3, folder=folder, progress=progress)
+    return TrainingLoop(
+        model, task, TrainConfig(**options), train, validation, seed=3, folder=folder, progress=progress
+    )
 
 
 def weights(loop: TrainingLoop) -> dict[str, torch.Tensor]:
@@ -75,13 +79,19 @@ PLANS: dict[str, tuple[Plan, dict[str, Any]]] = {
     "full": (lambda loop: loop.train(Phase("full", 2)), {}),
     "partial": (lambda loop: loop.train(Phase("top", 2, blocks=2, batchnorm="freeze")), {"dropout": 0.3}),
     "unfreezing": (
-        lambda loop: [loop.train(Phase(f"top {k}", 1, blocks=k, layer_decay=0.5, schedule="slanted")) for k in (0, 1, 3)],  # type: ignore[dict-item,return-value]
+        lambda loop: [
+            loop.train(Phase(f"top {k}", 1, blocks=k, layer_decay=0.5, schedule="slanted")) for k in (0, 1, 3)
+        ],  # type: ignore[dict-item,return-value]
         {"optimizer": "momentum", "learning_rate": 0.01},
     ),
     "averaged": (lambda loop: loop.train(Phase("full", 2, keep_best=False)), {"ema": 0.9, "schedule": "one-cycle"}),
     "mixed": (
         lambda loop: loop.train(Phase("full", 2)),
-        {"augment": {"mixup": 0.4, "cutmix": 1.0, "policy": "randaugment"}, "label_smoothing": 0.1, "class_weighting": "balanced"},
+        {
+            "augment": {"mixup": 0.4, "cutmix": 1.0, "policy": "randaugment"},
+            "label_smoothing": 0.1,
+            "class_weighting": "balanced",
+        },
     ),
     "hardened": (
         lambda loop: loop.train(Phase("top", 1, blocks=1)),
@@ -159,10 +169,14 @@ def test_what_is_frozen_does_not_move(parts: tuple[Classification, Split, Split]
             assert moved, name
         elif not any(t.removeprefix("encoder.").startswith(block) for t in trained):
             assert not moved, name
-    assert loop.parameters_trained == sum(p.numel() for n, p in loop.model.named_parameters() if n in trained or n.startswith("head."))
+    assert loop.parameters_trained == sum(
+        p.numel() for n, p in loop.model.named_parameters() if n in trained or n.startswith("head.")
+    )
 
 
-def test_the_best_epoch_is_kept_and_the_state_at_entry_counts(parts: tuple[Classification, Split, Split], tmp_path: Path) -> None:
+def test_the_best_epoch_is_kept_and_the_state_at_entry_counts(
+    parts: tuple[Classification, Split, Split], tmp_path: Path
+) -> None:
     loop = make(parts, tmp_path)
     loop.train(Phase("good", 12, learning_rate=3e-3))
     good, score = weights(loop), loop.validate()
@@ -177,7 +191,9 @@ def test_it_stops_early(parts: tuple[Classification, Split, Split], tmp_path: Pa
     assert len(loop.history) == 2
 
 
-def test_snapshots_are_one_an_epoch_with_their_score(parts: tuple[Classification, Split, Split], tmp_path: Path) -> None:
+def test_snapshots_are_one_an_epoch_with_their_score(
+    parts: tuple[Classification, Split, Split], tmp_path: Path
+) -> None:
     loop = make(parts, tmp_path)
     loop.train(Phase("full", 3, snapshots=True))
     found = loop.snapshots("full")

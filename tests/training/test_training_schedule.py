@@ -41,7 +41,9 @@ def test_one_cycle_matches_torch() -> None:
 
     total = 200
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=total + 1, pct_start=0.3, cycle_momentum=False)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=total + 1, pct_start=0.3, cycle_momentum=False
+    )
     ours = make_schedule("one-cycle", 0.3)
     for step in range(total):
         # torch peaks at step pct * total_steps - 1, we at pct * total_steps: a step apart.
