@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, toy_photos: Path) -> Path:
 
 def refused(capsys: pytest.CaptureFixture[str], root: Path, *words: str | Path) -> str:
     """Run a command that must be refused; its one line."""
-    before = {p for p in root.iterdir()}
+    before = set(root.iterdir())
     capsys.readouterr()
     code = cli.run([str(word) for word in words])
     out, err = capsys.readouterr()
@@ -44,7 +44,7 @@ def refused(capsys: pytest.CaptureFixture[str], root: Path, *words: str | Path) 
     assert "Traceback" not in err
     assert len(told) <= 2, err  # one message; a usage line may stand above it
     assert len(told[-1]) > 15
-    assert {p for p in root.iterdir()} == before, "something was left behind"
+    assert set(root.iterdir()) == before, "something was left behind"
     return told[-1]
 
 

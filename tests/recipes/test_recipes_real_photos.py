@@ -28,7 +28,7 @@ def threads() -> Iterator[None]:
 
 
 def independent_probe(photos: Path) -> float:
-    """Test accuracy of scikit-learn on features that timm computes in float32, with timm's own reading of the photos."""
+    """Test accuracy of scikit-learn on features that timm computes in float32 from photos that it reads itself."""
     network = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     state = PACKS["efficientnet-lite0"].load().state_dict()
     network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in state.items()})

