@@ -21,7 +21,7 @@ from headstart.nn.model import Model
 HeadStart = Literal["probe", "zero"]
 
 SOFTNESS = 0.2
-"""Validation log loss of 600 photos after two epochs of the whole network: .73 from the best probe, .44 from this."""
+"""Share of the held-out gain in log loss that a head gives up before fine-tuning starts from it."""
 
 
 @dataclass(frozen=True)
