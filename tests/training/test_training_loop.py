@@ -185,6 +185,18 @@ def test_the_best_epoch_is_kept_and_the_state_at_entry_counts(
     assert loop.validate() > score or same(good, weights(loop))
 
 
+def test_without_validation_items_it_trains_to_the_end(
+    parts: tuple[Classification, Split, Split], tmp_path: Path
+) -> None:
+    task, train, validation = parts
+    empty = Split(Batches(validation.batches.dataset.take([]), None, validation.batches.contract), train.targets[:0])
+    loop = make((task, train, empty), tmp_path, early_stop=1)
+    before = weights(loop)
+    loop.train(Phase("full", 3))
+    assert len(loop.history) == 3
+    assert not same(before, weights(loop))
+
+
 def test_it_stops_early(parts: tuple[Classification, Split, Split], tmp_path: Path) -> None:
     loop = make(parts, tmp_path, early_stop=2, checkpoint_seconds=100)
     loop.train(Phase("nothing moves", 50, learning_rate=1e-12, blocks=0))

@@ -219,7 +219,8 @@ class TrainingLoop:
         )
         average = self._on_device(average)
         best = self._on_device(_under("best.", tensors))
-        if not tensors and phase.keep_best:
+        keep_best = phase.keep_best and len(self.parts["validation"]) > 0
+        if not tensors and keep_best:
             state.best_score, _ = self._judge()
             best = self._weights()
         freeze.apply(self.model, settings)
@@ -261,7 +262,7 @@ class TrainingLoop:
                     epoch = state.step // per_epoch
                     with self._averaged(chosen, average):
                         score, row = self._judge()
-                        if phase.keep_best and score > state.best_score:
+                        if keep_best and score > state.best_score:
                             best = self._weights()
                         if phase.snapshots:
                             self._snapshot(epoch, score)
@@ -280,7 +281,7 @@ class TrainingLoop:
                     state.running_loss = 0.0
                     self.history.append(entry)
                     self._record(entry)
-                    state.stopped = bool(config.early_stop) and state.stale >= config.early_stop
+                    state.stopped = bool(config.early_stop) and state.stale >= config.early_stop and keep_best
                 now = time.perf_counter()
                 if now - saved >= config.checkpoint_seconds and state.step < total and not state.stopped:
                     state.seconds = now - started
@@ -288,7 +289,7 @@ class TrainingLoop:
                     saved = time.perf_counter()
                 if state.stopped:
                     break
-        if phase.keep_best:
+        if keep_best:
             self.model.load_state_dict(best)
         else:
             with torch.no_grad():
