@@ -43,7 +43,7 @@ class LoRA(Method):
             raise ConfigError(f"method.dropout={self.dropout}: expected a number from 0 to below 1.")
 
     def fit(self, model: Model, loop: Loop) -> None:
-        (epochs,) = share_epochs(loop.config.epochs, [6])
+        (epochs,) = share_epochs(loop.config.epochs, [5])
         ready_head(model, loop, self.head)
         # Wrapping and merging change the structure, not what is checkpointed: a resumed run does both again.
         lora.inject(model.encoder, self.rank, self.alpha, self.dropout, self.blocks, loop.seed)

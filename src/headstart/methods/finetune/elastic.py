@@ -34,7 +34,7 @@ class Elastic(Method):
 
     def fit(self, model: Model, loop: Loop) -> None:
         start = starting_point(model) if self.towards == "start" else None
-        (epochs,) = share_epochs(loop.config.epochs, [6])
+        (epochs,) = share_epochs(loop.config.epochs, [4])
         ready_head(model, loop, self.head)
         loop.train(
             Phase(

@@ -19,6 +19,6 @@ class Full(Method):
     head: HeadStart = "zero"
 
     def fit(self, model: Model, loop: Loop) -> None:
-        (epochs,) = share_epochs(loop.config.epochs, [8])
+        (epochs,) = share_epochs(loop.config.epochs, [5])
         ready_head(model, loop, self.head)
         loop.train(Phase("full", epochs, learning_rate=2e-4, head_learning_rate=2e-3, batchnorm="freeze"))

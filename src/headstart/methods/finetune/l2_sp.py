@@ -34,7 +34,7 @@ class L2SP(Method):
 
     def fit(self, model: Model, loop: Loop) -> None:
         start = starting_point(model)
-        (epochs,) = share_epochs(loop.config.epochs, [6])
+        (epochs,) = share_epochs(loop.config.epochs, [4])
         ready_head(model, loop, self.head)
         loop.train(
             Phase(

@@ -28,6 +28,6 @@ class LayerDecay(Method):
             raise ConfigError(f"method.decay={self.decay}: expected a number above 0 and at most 1.")
 
     def fit(self, model: Model, loop: Loop) -> None:
-        (epochs,) = share_epochs(loop.config.epochs, [6])
+        (epochs,) = share_epochs(loop.config.epochs, [4])
         ready_head(model, loop, self.head)
         loop.train(Phase("all", epochs, learning_rate=2e-4, layer_decay=self.decay, batchnorm="freeze"))
