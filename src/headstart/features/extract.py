@@ -25,16 +25,13 @@ def extract(
     """Pooled features (N, D) float32 of every batch, in order; the encoder is left in eval mode.
 
     batches: (B, ...) as the data room gives them (uint8 for pictures). prepare: puts a batch, already on the device,
-    into the form the encoder takes. precision: a reduced one is dropped for float32 where the first batch shows that
-    they disagree (median cosine similarity below 0.99).
+    into the form the encoder takes. precision: one that `trusted_precision` has seen to be good enough.
     """
     encoder.to(device).to(memory_format=torch.channels_last).eval()
     rows: list[np.ndarray] = []
     with torch.inference_mode():
         for batch in batches:
             ready = prepare(batch.to(device, non_blocking=True))
-            if not rows:
-                precision = trusted_precision(encoder, ready, device, precision)
             with autocast(device, precision):
                 rows.append(encoder(ready).pooled.float().cpu().numpy())
     if not rows:
@@ -45,9 +42,14 @@ def extract(
 def trusted_precision(
     encoder: Encoder, ready: Tensor, device: torch.device, precision: Precision, sample: int = 8
 ) -> Precision:
-    """`precision` if features in it agree with float32 on a sample of the prepared batch, else "float32"."""
+    """`precision` if features in it agree with float32 on a sample of the prepared batch, else "float32".
+
+    They agree where the median cosine similarity is 0.99 or more. ready: (B, ...) on any device.
+    """
     if precision == "float32":
         return precision
+    encoder.to(device).to(memory_format=torch.channels_last).eval()
+    ready = ready.to(device)
     with torch.inference_mode():
         exact = encoder(ready[:sample]).pooled.float()
         with autocast(device, precision):

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 from headstart.core.progress import Progress
 from headstart.core.source import Source
 from headstart.features.bank import FeatureBank
+from headstart.features.extract import trusted_precision
 from headstart.methods import make_method
 from headstart.methods.finetune.probe import in_output_units
 from headstart.nn.device import best_device, resolve_precision
@@ -78,7 +79,7 @@ def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Ba
         {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
         smaller,
         device=device,
-        precision=resolve_precision("auto", device),
+        precision=trusted_precision(encoder, sample, device, resolve_precision("auto", device)),
     )
     return pixels, _linear(
         "random_network",

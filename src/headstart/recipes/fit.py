@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from headstart.data.dataset import Dataset, Role
 from headstart.data.read import read_dataset
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
-from headstart.nn.device import best_device, resolve_precision
+from headstart.nn.device import best_device
+from headstart.nn.encoder import Encoder
 from headstart.recipes import folder
 from headstart.recipes.baselines import Baseline, best_of, no_transfer_baselines, probe_baseline, scratch_baseline
 from headstart.recipes.cost import Stopwatch
@@ -39,7 +41,7 @@ from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
 from headstart.sources import PACKS, resolve
 from headstart.tracking.recorder import Recorder
-from headstart.training.loop import TrainingLoop, evaluation_batches
+from headstart.training.loop import TrainingLoop, evaluation_batches, fitting_precision
 
 DEFAULT_METHOD = "lp-ft"
 PREFERRED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1")
@@ -115,7 +117,7 @@ def fit(
     place = Path(out) if out is not None else _fresh_folder(dataset.name)
     folder.require_free(place, overwrite)
     watch = Stopwatch()
-    target = _target(dataset, chosen, recipe, progress, watch)
+    target, encoder = _open(dataset, chosen, recipe, progress, watch)
     recipe = recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"fingerprint": target.fingerprint}),
@@ -126,7 +128,7 @@ def fit(
         folder.clear(place)
         folder.write_text(place / "recipe.yaml", recipe.to_yaml())
         try:
-            return _run(recipe, target, chosen, moved, place, progress, watch, resumed=False)
+            return _run(recipe, target, chosen, encoder, moved, place, progress, watch, resumed=False)
         except UserError:
             if not (place / "checkpoints").exists():  # nothing was learned yet: leave nothing behind
                 folder.clear(place)
@@ -148,7 +150,7 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
         return Run(place)
     recipe = Recipe.read(place / "recipe.yaml")
     chosen, watch = resolve(recipe.source), Stopwatch()
-    target = _target(_read(recipe), chosen, recipe, progress, watch)
+    target, encoder = _open(_read(recipe), chosen, recipe, progress, watch)
     if target.fingerprint != recipe.data.fingerprint:
         raise ArtifactError(
             f"the data at {recipe.data.path} has changed since this run was begun, so it cannot be gone on with. "
@@ -160,13 +162,14 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
             "Fit again with --overwrite."
         )
     with folder.only_writer(place):
-        return _run(recipe, target, chosen, _method(recipe), place, progress, watch, resumed=True)
+        return _run(recipe, target, chosen, encoder, _method(recipe), place, progress, watch, resumed=True)
 
 
 def _run(
     recipe: Recipe,
     target: Target,
     source: Source,
+    encoder: Encoder,
     method: Method,
     place: Path,
     progress: Progress,
@@ -179,14 +182,15 @@ def _run(
     with Recorder(place, recipe.track, recipe.model_dump(mode="json"), resume=resumed, say=progress.say) as recorder:
         for finding in target.findings:
             recorder.text(f"data: {finding.code}", finding.message)
-        progress.stage("loading the source")
         with watch("source"):
+            train = target.parts["train"]
+            precision = fitting_precision(encoder, train.batches, recipe.train.precision, device)
             bank = FeatureBank(
-                source.load(),
+                encoder,
                 {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
-                target.parts["train"].batches.prepare,
+                train.batches.prepare,
                 device=device,
-                precision=resolve_precision(recipe.train.precision, device),
+                precision=precision,
             )
             model = new_model(source, target, recipe.seed, pretrained=method.pretrained)
             loop = make_loop(
@@ -195,6 +199,7 @@ def _run(
                 recipe.train,
                 recipe.seed,
                 place / "checkpoints",
+                precision=precision,
                 bank=bank,
                 record=recorder.row,
                 progress=progress,
@@ -237,9 +242,16 @@ def _logits(loop: TrainingLoop, bank: FeatureBank, target: Target, role: Role) -
     return loop.logits(target.parts[role].batches)
 
 
-def _target(dataset: Dataset, source: Source, recipe: Recipe, progress: Progress, watch: Stopwatch) -> Target:
-    with watch("data"):
-        return prepare(dataset, source.card.input, seed=recipe.seed, progress=progress)
+def _open(
+    dataset: Dataset, source: Source, recipe: Recipe, progress: Progress, watch: Stopwatch
+) -> tuple[Target, Encoder]:
+    """The checked target and the source's encoder, the one loaded while the other is read."""
+    with watch("data"), ThreadPoolExecutor(1, thread_name_prefix="headstart-source") as pool:
+        loading = pool.submit(source.load) if source.availability().here else None
+        target = prepare(dataset, source.card.input, seed=recipe.seed, progress=progress)
+    progress.stage("loading the source")
+    with watch("source"):
+        return target, loading.result() if loading is not None else source.load()
 
 
 def _read(recipe: Recipe) -> Dataset:

@@ -146,16 +146,20 @@ def _check(name: str) -> None:
         raise SourceError(unknown_name("torchvision model", name, closest(name, known)))
 
 
-def describe(name: str) -> tuple[Architecture, ImageInput]:
-    """Architecture and preprocessing of "resnet18" or "resnet50.IMAGENET1K_V1"."""
+def weights_of(name: str) -> Any:
+    """torchvision's weights of "resnet18" (its default ones) or "resnet50.IMAGENET1K_V1". Raises SourceError."""
     model, _, tag = name.partition(".")
     _check(model)
     weights = models.get_model_weights(model)
     if tag and tag not in weights.__members__:
         raise SourceError(unknown_name(f"weights of torchvision's {model}", tag, weights.__members__))
-    chosen = weights[tag] if tag else weights.DEFAULT
-    preset = chosen.transforms()
-    return Architecture(library="torchvision", name=model), ImageInput(
+    return weights[tag] if tag else weights.DEFAULT
+
+
+def describe(name: str) -> tuple[Architecture, ImageInput]:
+    """Architecture and preprocessing of "resnet18" or "resnet50.IMAGENET1K_V1"."""
+    preset = weights_of(name).transforms()
+    return Architecture(library="torchvision", name=name.partition(".")[0]), ImageInput(
         resize=preset.resize_size[0],
         crop=preset.crop_size[0],
         interpolation="bicubic" if preset.interpolation is InterpolationMode.BICUBIC else "bilinear",
@@ -194,9 +198,7 @@ class TorchvisionSource(Source):
 
     @property
     def _weights(self) -> Any:
-        name, _, tag = self.model.partition(".")
-        weights = models.get_model_weights(name)
-        return weights[tag] if tag else weights.DEFAULT
+        return weights_of(self.model)
 
     @property
     def _file(self) -> Path:

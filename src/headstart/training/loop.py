@@ -28,7 +28,8 @@ from headstart.features.bank import FeatureBank
 from headstart.features.extract import extract, trusted_precision
 from headstart.nn import freeze
 from headstart.nn.depthwise import FastDepthwise
-from headstart.nn.device import autocast, best_device, resolve_precision
+from headstart.nn.device import Precision, autocast, best_device, resolve_precision
+from headstart.nn.encoder import Encoder
 from headstart.nn.model import Model
 from headstart.training import checkpoint
 from headstart.training.objective import Objective
@@ -75,6 +76,7 @@ class TrainingLoop:
     """Implements `headstart.core.method.Loop`.
 
     folder: where checkpoints go; what is found there is taken up. record: called with one flat row an epoch.
+    precision: what `fitting_precision` gave; None asks it.
     bank: frozen features of the source's encoder, so that methods and baselines share one extraction.
     """
 
@@ -91,13 +93,13 @@ class TrainingLoop:
         record: Callable[[dict[str, Any]], None] | None = None,
         progress: Progress | None = None,
         device: torch.device | None = None,
+        precision: Precision | None = None,
         bank: FeatureBank | None = None,
     ) -> None:
         self.device = device or best_device()
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.task = task
         self.config = config
-        self.precision = resolve_precision(config.precision, self.device)
         self.parts: dict[SplitName, Split] = {"train": train, "validation": validation}
         self.folder = folder
         self.notes: dict[str, Any] = {}
@@ -113,10 +115,7 @@ class TrainingLoop:
         self._balance = class_weights(task, train.targets) if config.class_weighting == "balanced" else None
         self._objective(None)
         self._require_monitor(validation)
-        if self.precision != "float32":
-            with torch.inference_mode():
-                ready = self._ready(train.batches.evaluation(range(min(8, len(train)))))
-                self.precision = trusted_precision(model.encoder.eval(), ready, self.device, self.precision)
+        self.precision = precision or fitting_precision(model.encoder, train.batches, config.precision, self.device)
         AcceleratorState._reset_state(True)
         mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[self.precision]
         self._accelerator = Accelerator(mixed_precision=mixed, cpu=self.device.type == "cpu")
@@ -542,6 +541,12 @@ class TrainingLoop:
 
     def _on_device(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}
+
+
+def fitting_precision(encoder: Encoder, batches: Batches, wanted: str, device: torch.device) -> Precision:
+    """The number format to compute in: `wanted`, unless a few items show that the encoder's features suffer from it."""
+    sample = batches.prepare(batches.evaluation(range(min(8, len(batches)))))
+    return trusted_precision(encoder, sample, device, resolve_precision(wanted, device))
 
 
 def evaluation_batches(batches: Batches, size: int = INFERENCE_BATCH) -> Iterator[Tensor]:
