@@ -44,7 +44,8 @@ def trusted_precision(
 ) -> Precision:
     """`precision` if features in it agree with float32 on a sample of the prepared batch, else "float32".
 
-    They agree where the median cosine similarity is 0.99 or more. ready: (B, ...) on any device.
+    They agree where the median cosine similarity, of features less their mean over the sample, is 0.99 or more: what
+    all items share is no evidence. ready: (B, ...) on any device.
     """
     if precision == "float32":
         return precision
@@ -54,5 +55,6 @@ def trusted_precision(
         exact = encoder(ready[:sample]).pooled.float()
         with autocast(device, precision):
             reduced = encoder(ready[:sample]).pooled.float()
-    agreement = torch.nn.functional.cosine_similarity(exact, reduced, dim=1).median()
+    shared = exact.mean(dim=0) if len(exact) > 1 else torch.zeros_like(exact[0])
+    agreement = torch.nn.functional.cosine_similarity(exact - shared, reduced - shared, dim=1).median()
     return precision if float(agreement) >= AGREEMENT else "float32"
