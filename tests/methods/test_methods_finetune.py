@@ -201,12 +201,11 @@ def test_penalties_start_from_the_source_not_from_zero() -> None:
 
 def test_lp_ft_starts_where_the_probe_ends() -> None:
     probe, tuned = fitted("probe"), fitted("lp-ft")
-    soft, hard = tuned.loop.done[0].after["head.weight"], probe.model.head.weight
-    assert 0.1 < soft.norm() / hard.norm() < 0.9, "fine-tuning should start from a softer head than the best probe's"
-    assert tuned.loop.notes["probe"]["C"] < probe.loop.notes["probe"]["C"]
-    score = tuned.loop.validate()
-    tuned.model.load_state_dict(tuned.loop.done[0].after)
-    assert score >= tuned.loop.validate()
+    soft, hard = tuned.loop.done[0].after["head.weight"], probe.model.head.weight.detach()
+    by = float(hard.norm() / soft.norm())
+    assert by > 1.05, "fine-tuning should start from a softer head than the best probe's"
+    torch.testing.assert_close(soft * by, hard)
+    assert round(tuned.loop.validate(), 6) >= round(probe.loop.validate(), 6), "it may not end below the probe"
 
 
 def test_wise_ft_ends_on_the_line_where_validation_is_best() -> None:

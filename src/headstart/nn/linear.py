@@ -60,7 +60,6 @@ def fit_linear(
     folds: int = 5,
     criterion: Criterion = "log_loss",
     grid: tuple[float, ...] = GRID,
-    softness: float = 0.0,
     seed: int = 0,
 ) -> LinearFit:
     """A linear head on standardised features, folded back into their own units.
@@ -70,7 +69,6 @@ def fit_linear(
     weights: (N,) of the items. criterion: what the strength is chosen by; numbers always take the squared error.
     grid: strengths, weakest fit first. Of strengths that held-out items cannot tell apart (paired differences within
     one standard error of the best) the one that shrinks most is taken, and the head fitted again on all items.
-    softness: share of what was gained over a constant prediction that may be given up for a head that shrinks more.
     Raises ShapeError if rows do not match or there are none.
     """
     if len(features) != len(targets) or not len(features):
@@ -87,10 +85,31 @@ def fit_linear(
     with threads.threadpool_limits(1, "blas"):
         rows, axes = _rotate((features - mean) / scale)
         if fold.max() > 0 and len(grid) > 1:
-            strength, curve = _choose(rows, wanted, weights, fold, kind, criterion, grid, softness)
+            strength, curve = _choose(rows, wanted, weights, fold, kind, criterion, grid)
         solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (axes @ solution[:-1]).T / scale
     return LinearFit(weight, solution[-1] - weight @ mean, strength, curve)
+
+
+def softening(
+    fit: LinearFit, features: np.ndarray, targets: np.ndarray, kind: Kind, weights: np.ndarray | None = None
+) -> float:
+    """By how much to divide the head's weights so that its log loss on its own items is what it was on held-out ones.
+
+    A head that was fitted to few items is far surer of them than of new ones. Divided by this number, 1 or more, it
+    decides as before and is as unsure as it has reason to be. features, targets, weights: what `fit_linear` was given,
+    its criterion the log loss. 1 for numbers, and where nothing was held out.
+    """
+    if kind == "number" or not fit.curve:
+        return 1.0
+    wanted = np.eye(len(fit.bias))[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
+    scores, goal = fit.logits(features), fit.curve[fit.strength]
+    low, high = 1.0, 100.0
+    for _ in range(40):
+        middle = (low * high) ** 0.5
+        loss = float(np.average(_loss(scores / middle, wanted, kind, "log_loss"), weights=weights))
+        low, high = (middle, high) if loss < goal else (low, middle)
+    return low
 
 
 def assign_folds(classes: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
@@ -131,7 +150,6 @@ def _choose(
     kind: Kind,
     criterion: Criterion,
     grid: tuple[float, ...],
-    softness: float,
 ) -> tuple[float, dict[float, float]]:
     """The strength that held-out items like best, ties to the smallest, and the mean loss of each that was tried."""
     parts = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
@@ -152,11 +170,9 @@ def _choose(
             losses.append(np.concatenate(each))
             means.append(float(np.average(losses[-1], weights=share)))
     best = int(np.argmin(means))
-    ignorant = float(np.average(_loss(_constant(wanted, weights, kind), wanted, kind, criterion), weights=weights))
-    allowance = softness * max(0.0, ignorant - means[best])
     for index, tried in enumerate(losses):
         worse = (tried - losses[best])[share > 0]
-        if worse.mean() <= max(worse.std() / np.sqrt(len(worse)), allowance):
+        if worse.mean() <= worse.std() / np.sqrt(len(worse)):
             return grid[index], dict(zip(grid, means, strict=False))
     return grid[best], dict(zip(grid, means, strict=False))
 
@@ -231,15 +247,6 @@ def _ridge(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray, grid: tupl
     for strength in grid:
         slope = vectors @ (moment / (np.maximum(values, 0)[:, None] + 1 / strength))
         yield np.vstack([slope, level - centre @ slope])
-
-
-def _constant(wanted: np.ndarray, weights: np.ndarray, kind: Kind) -> np.ndarray:
-    """(N, K) scores of who knows only how often each output occurs, or its mean."""
-    level = weights @ wanted / weights.sum()
-    if kind != "number":
-        chance = np.clip(level, 1e-9, 1 - 1e-9)
-        level = np.log(chance) if kind == "single" else np.log(chance / (1 - chance))
-    return np.broadcast_to(level, wanted.shape)
 
 
 def _probabilities(scores: np.ndarray, kind: Kind) -> np.ndarray:

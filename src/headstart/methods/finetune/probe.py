@@ -15,13 +15,10 @@ import torch
 from headstart.core.errors import ConfigError
 from headstart.core.method import Loop, Method
 from headstart.core.task import Task
-from headstart.nn.linear import fit_linear
+from headstart.nn.linear import fit_linear, softening
 from headstart.nn.model import Model
 
 HeadStart = Literal["probe", "zero"]
-
-SOFTNESS = 0.2
-"""Share of the held-out gain in log loss that a head gives up before fine-tuning starts from it."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +46,31 @@ def probe_head(
     loop: Loop,
     folds: int = 5,
     criterion: Literal["log_loss", "accuracy"] = "log_loss",
-    softness: float = 0.0,
+    soft: bool = False,
 ) -> None:
     """Put the best linear head for the encoder as it is now on the model; the step is named "probe".
 
-    folds, criterion: as of `Probe`. softness: share of its held-out gain given up for smaller weights.
+    folds, criterion: as of `Probe`. soft: divided by its `softening`, it decides as before, less surely.
     """
 
     def change() -> None:
         features, targets = loop.features("train")
+        wanted, weights = in_output_units(loop.task, targets), balance(loop, targets)
         fit = fit_linear(
             features,
-            in_output_units(loop.task, targets),
+            wanted,
             loop.task.kind,
             len(loop.task.outputs),
             groups=loop.groups("train"),
-            weights=balance(loop, targets),
+            weights=weights,
             folds=folds,
             criterion=criterion,
-            softness=softness,
             seed=loop.seed,
         )
+        by = softening(fit, features, wanted, loop.task.kind, weights) if soft else 1.0
         with torch.no_grad():
-            model.head.weight.copy_(torch.from_numpy(fit.weight))
-            model.head.bias.copy_(torch.from_numpy(fit.bias))
+            model.head.weight.copy_(torch.from_numpy(fit.weight / by))
+            model.head.bias.copy_(torch.from_numpy(fit.bias / by))
         loop.note("probe", {"C": fit.strength, "criterion": criterion, "curve": list(fit.curve.items())})
 
     loop.step("probe", change)
@@ -82,11 +80,11 @@ def ready_head(model: Model, loop: Loop, head: HeadStart) -> None:
     """The head that fine-tuning starts from: a soft probe's, or the new one as it is.
 
     The best probe has all but memorised a few hundred items; it leaves no gradient worth having, and what is left bends
-    the features to no end. One that gives up a fifth of its gain in log loss is hardly less often right, and leaves
-    the encoder something to do. Numbers know no such certainty: there the best probe serves.
+    the features to no end. Made as unsure of its own items as it is of new ones, it is right as often, and leaves the
+    encoder something to do.
     """
     if head == "probe":
-        probe_head(model, loop, softness=0.0 if loop.task.kind == "number" else SOFTNESS)
+        probe_head(model, loop, soft=True)
 
 
 def in_output_units(task: Task, targets: np.ndarray) -> np.ndarray:
