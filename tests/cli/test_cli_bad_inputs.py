@@ -18,7 +18,7 @@ from headstart.cli import app as cli
 from headstart.testing.models import save_tiny_model
 from headstart.testing.sources import tiny_source
 
-Make = Callable[[Path], object]
+Make = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +79,48 @@ FILES: dict[str, bytes] = {
     "header.bmp": b"BM" + bytes(10),
 }
 
+
+def no_photos(folder: Path) -> None:
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "notes.txt").write_text("x")
+
+
+def empty_classes(folder: Path) -> None:
+    for name in "ab":
+        (folder / name).mkdir(parents=True)
+
+
+def loose_files(folder: Path) -> None:
+    folder.mkdir()
+    for i in range(5):
+        (folder / f"{i}.jpg").write_bytes(photo(i))
+
+
+def looping_link(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "self").symlink_to(folder)
+
+
+def fill(root: Path, counts: dict[str, int]) -> None:
+    seed = 0
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            seed += 1
+            (root / name / f"{i}.jpg").write_bytes(photo(seed))
+
+
 FOLDERS: dict[str, Make] = {
     "nothing": lambda p: p.mkdir(),
-    "no-photos": lambda p: [(p / "a").mkdir(parents=True), (p / "a" / "notes.txt").write_text("x")],
-    "empty-classes": lambda p: [(p / c).mkdir(parents=True) for c in "ab"],
+    "no-photos": no_photos,
+    "empty-classes": empty_classes,
     "one-class": lambda p: fill(p, {"a": 8}),
     "single-items": lambda p: fill(p, {"a": 1, "b": 1}),
-    "loose-files": lambda p: [p.mkdir(), *[(p / f"{i}.jpg").write_bytes(photo(i)) for i in range(5)]],
+    "loose-files": loose_files,
     "only-test": lambda p: fill(p, {"test/a": 5, "test/b": 5}),
     "new-class-in-test": lambda p: fill(p, {"train/a": 5, "train/b": 5, "test/a": 3, "test/c": 3}),
     "a-class-without-training": lambda p: fill(p, {"train/a": 5, "validation/b": 5, "test/a": 3}),
-    "looping-link": lambda p: [p.mkdir(), (p / "self").symlink_to(p)],
+    "looping-link": looping_link,
 }
 
 TABLES: dict[str, str | bytes] = {
@@ -177,15 +208,6 @@ COMMANDS: list[list[str]] = [
     ["fitt", "good"],
     ["fit", "good", "--fast"],
 ]
-
-
-def fill(root: Path, counts: dict[str, int]) -> None:
-    seed = 0
-    for name, count in counts.items():
-        (root / name).mkdir(parents=True)
-        for i in range(count):
-            seed += 1
-            (root / name / f"{i}.jpg").write_bytes(photo(seed))
 
 
 SOURCE = ["--source", "tiny.safetensors@timm:test_efficientnet", "--verdict", "none"]

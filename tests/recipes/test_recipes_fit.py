@@ -45,7 +45,8 @@ def comparable(run: Run) -> dict[str, Any]:
 
 
 def tensors(run: Run) -> dict[str, torch.Tensor]:
-    return load_file(run.model / "model.safetensors")
+    found: dict[str, torch.Tensor] = load_file(run.model / "model.safetensors")
+    return found
 
 
 def test_a_run_folder_holds_all_that_was_promised(finished: Run) -> None:

@@ -74,14 +74,17 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+def unfreeze(loop: TrainingLoop) -> None:
+    for k in (0, 1, 3):
+        loop.train(Phase(f"top {k}", 1, blocks=k, layer_decay=0.5, schedule="slanted"))
+
+
 PLANS: dict[str, tuple[Plan, dict[str, Any]]] = {
     "head": (lambda loop: loop.train(Phase("head", 2, blocks=0, learning_rate=0.05)), {}),
     "full": (lambda loop: loop.train(Phase("full", 2)), {}),
     "partial": (lambda loop: loop.train(Phase("top", 2, blocks=2, batchnorm="freeze")), {"dropout": 0.3}),
     "unfreezing": (
-        lambda loop: [
-            loop.train(Phase(f"top {k}", 1, blocks=k, layer_decay=0.5, schedule="slanted")) for k in (0, 1, 3)
-        ],  # type: ignore[dict-item,return-value]
+        unfreeze,
         {"optimizer": "momentum", "learning_rate": 0.01},
     ),
     "averaged": (lambda loop: loop.train(Phase("full", 2, keep_best=False)), {"ema": 0.9, "schedule": "one-cycle"}),
@@ -126,9 +129,13 @@ def test_killed_and_resumed_it_ends_in_the_same_bits(
 def test_killed_between_phases_each_is_done_once(parts: tuple[Classification, Split, Split], tmp_path: Path) -> None:
     calls = []
 
+    def nudge(loop: TrainingLoop) -> None:
+        calls.append(1)
+        loop.model.head.weight.data.add_(0.5)
+
     def plan(loop: TrainingLoop) -> None:
         loop.train(Phase("head", 1, blocks=0, learning_rate=0.05))
-        loop.step("nudge", lambda: (calls.append(1), loop.model.head.weight.data.add_(0.5))[0])
+        loop.step("nudge", lambda: nudge(loop))
         loop.note("seen", float(loop.model.head.weight.detach().sum()))
         loop.train(Phase("all", 1))
 

@@ -74,7 +74,9 @@ def axis(values: Sequence[float], *, steps: int = 4, whole: bool = False, percen
     whole: of whole numbers, ending with the last value. percent: write 0.5 as 50%.
     """
     low, high = min(values), max(values)
-    span = high - low if high > low else abs(high) or 1.0
+    span = high - low if high > low else abs(high)
+    if span < 1e-300:  # nothing that could be drawn apart
+        span = 1.0
     power = 10.0 ** math.floor(math.log10(span / steps))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if span / (power * m) <= steps)
     if whole:
