@@ -38,6 +38,7 @@ format: $(VENV)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff check --fix $(CODE)
 
 bench: $(VENV)/.dev ## the speed and the method comparison of docs/benchmarks.md (an hour or more; DATA=folder)
+	@$(BIN)/python benchmarks/startup.py
 	@$(BIN)/python benchmarks/fit.py $(DATA)
 	@$(BIN)/python benchmarks/methods.py $(DATA)
 

@@ -63,6 +63,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "packs": packs,
     "benchmark-fit": result("fit"),
     "benchmark-methods": result("methods"),
+    "benchmark-startup": result("startup"),
 }
 
 
