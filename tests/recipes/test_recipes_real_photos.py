@@ -10,7 +10,8 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -45,20 +46,14 @@ def independent_probe(photos: Path) -> float:
             batch = torch.stack([transform(Image.open(p).convert("RGB")) for p in paths[start : start + 32]])
             with torch.inference_mode():
                 rows[split].append(network(batch.to(memory_format=torch.channels_last)).numpy())
-    search = LogisticRegressionCV(
-        Cs=np.logspace(-4, 0, 5),
-        cv=5,
-        scoring="neg_log_loss",
-        max_iter=300,
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
-    )
+    search = GridSearchCV(LogisticRegression(max_iter=200, tol=1e-3), {"C": [1e-3, 1e-2, 1e-1]}, cv=3)
     model = make_pipeline(StandardScaler(), search)
     model.fit(np.concatenate(rows["train"]), labels["train"])
     return float(np.mean(model.predict(np.concatenate(rows["test"])) == np.array(labels["test"])))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", ["examples/clothing", "clothing_small"])
 def test_the_probe_is_as_good_as_an_independent_one(

@@ -51,6 +51,7 @@ def run(words: list[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("method", ["gradual", "lora"])
 def test_killed_processes_end_where_unbroken_ones_do(
     method: str, weights: str, toy_photos: Path, tmp_path: Path
