@@ -100,6 +100,12 @@ def main() -> None:
         add(
             ours("headstart fit --method probe", data, scratch / "one", scratch / "cache-1", "--method", "probe", *seed)
         )
+        bare = ("--method", "probe", "--verdict", "none")
+        add(
+            ours(
+                "headstart fit --method probe --verdict none", data, scratch / "bare", scratch / "cache-3", *bare, *seed
+            )
+        )
         add(ours("headstart fit", data, scratch / "two", scratch / "cache-2", *seed))
         result = {
             "data": args.data.resolve().name,

@@ -33,9 +33,7 @@ def main() -> None:
             spent = timed(command)
             if number:
                 seconds[name].append(spent)
-    rows = [
-        [name, f"{statistics.median(of):.3f}", f"{min(of):.3f}", f"{max(of):.3f}"] for name, of in seconds.items()
-    ]
+    rows = [[name, f"{statistics.median(of):.3f}", f"{min(of):.3f}", f"{max(of):.3f}"] for name, of in seconds.items()]
     facts = machine()
     text = markdown(["whole process", "median seconds", "fastest", "slowest"], rows)
     text += f"\n{runs} runs each, {facts['cpu']}, {facts['cores']} cores; {facts['date']}, commit {facts['commit']}.\n"
