@@ -2,7 +2,8 @@
 
 Run:     python benchmarks/startup.py [--runs 9]
 Cost:    half a minute
-Expect:  `import headstart` within a few hundredths of a second of bare Python, every row but `doctor`, which looks at torch, below half a second
+Expect:  `import headstart` within a few hundredths of a second of bare Python, every row below half a second
+         but `doctor`, which looks at torch
 """
 
 from __future__ import annotations
