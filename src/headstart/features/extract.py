@@ -10,6 +10,7 @@ from torch import Tensor
 
 from headstart.nn.device import Precision, autocast
 from headstart.nn.encoder import Encoder
+from headstart.nn.memory import keep_freed_memory
 
 AGREEMENT = 0.99
 
@@ -27,6 +28,7 @@ def extract(
     batches: (B, ...) as the data room gives them (uint8 for pictures). prepare: puts a batch, already on the device,
     into the form the encoder takes. precision: one that `trusted_precision` has seen to be good enough.
     """
+    keep_freed_memory()
     encoder.to(device).to(memory_format=torch.channels_last).eval()
     rows: list[np.ndarray] = []
     with torch.inference_mode():

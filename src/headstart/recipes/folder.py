@@ -107,7 +107,8 @@ def only_writer(path: Path) -> Iterator[None]:
             ) from error
         raise
     finally:
-        lock.release()
         with contextlib.suppress(OSError):
-            (path / ".lock").unlink()
-            path.rmdir()
+            if not any(found.name != ".lock" for found in path.iterdir()):  # nothing was made: leave nothing behind
+                (path / ".lock").unlink()
+                path.rmdir()
+        lock.release()

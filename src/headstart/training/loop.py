@@ -30,6 +30,7 @@ from headstart.nn import freeze
 from headstart.nn.depthwise import FastDepthwise
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.encoder import Encoder
+from headstart.nn.memory import keep_freed_memory
 from headstart.nn.model import Model
 from headstart.training import checkpoint
 from headstart.training.objective import Objective
@@ -96,6 +97,7 @@ class TrainingLoop:
         precision: Precision | None = None,
         bank: FeatureBank | None = None,
     ) -> None:
+        keep_freed_memory()
         self.device = device or best_device()
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.task = task
