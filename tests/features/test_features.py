@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.types import Features
-from headstart.features.bank import FeatureBank
+from headstart.features.bank import FeatureBank, Views
 from headstart.features.extract import extract, trusted_precision
+from headstart.features.store import FeatureStore
+from headstart.nn.device import resolve_precision
 from headstart.nn.encoder import Encoder
 from headstart.testing.sources import tiny_source
 
@@ -41,9 +46,13 @@ def prepare(batch: Tensor) -> Tensor:
     return batch.float() / 255 - 0.5
 
 
+def rows_of(encoder: Encoder, given: Iterator[Tensor]) -> np.ndarray:
+    return np.concatenate(list(extract(encoder, given, prepare, device=CPU, precision="float32")))
+
+
 def test_rows_are_the_encoders_in_order() -> None:
     encoder = tiny_source().load()
-    found = extract(encoder.train(), batches(), prepare, device=CPU, precision="float32")
+    found = rows_of(encoder.train(), batches())
     assert not encoder.training
     with torch.inference_mode():
         expected = encoder(prepare(torch.cat(list(batches())))).pooled.numpy()
@@ -52,20 +61,86 @@ def test_rows_are_the_encoders_in_order() -> None:
 
 
 def test_no_batches_give_no_rows() -> None:
-    assert extract(tiny_source().load(), iter([]), prepare, device=CPU, precision="float32").shape == (0, 256)
+    assert list(extract(tiny_source().load(), iter([]), prepare, device=CPU, precision="float32")) == []
 
 
-def test_a_bank_extracts_each_part_once_and_knows_its_encoder() -> None:
-    calls: list[str] = []
-
-    def part(name: str) -> Iterator[Tensor]:
-        calls.append(name)
-        return batches()
-
+def test_a_row_does_not_depend_on_the_items_beside_it() -> None:
     encoder = tiny_source().load()
-    bank = FeatureBank(encoder, {"train": lambda: part("train")}, prepare, device=CPU, precision="float32")
+    whole = rows_of(encoder, batches(70, 32))
+    assert (rows_of(encoder, (b.flip(0) for b in batches(70, 7)))[6::-1] == whole[:7]).all()
+
+
+class Part:
+    """Ten pictures, and a count of how often each was asked for."""
+
+    def __init__(self) -> None:
+        self.pixels = torch.cat(list(batches()))
+        self.asked: Counter[int] = Counter()
+
+    def views(self) -> Views:
+        return Views([hashlib.sha256(p.numpy().tobytes()).hexdigest() for p in self.pixels], self.batches)
+
+    def batches(self, indices: Sequence[int]) -> Iterator[Tensor]:
+        self.asked.update(int(i) for i in indices)
+        yield self.pixels[list(indices)]
+
+
+def bank_of(part: Part, store: FeatureStore | None, load: Callable[[], Encoder], **about: str) -> FeatureBank:
+    return FeatureBank(load, {"train": part.views()}, prepare, width=256, about=about, device=CPU, store=store)
+
+
+def no_encoder() -> Encoder:
+    raise AssertionError("the encoder was asked for")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_bank_encodes_each_item_once(tmp_path: Path, stored: bool) -> None:
+    part = Part()
+    bank = bank_of(part, FeatureStore(tmp_path, 10**9) if stored else None, tiny_source().load)
+    assert bank.precision == resolve_precision("auto", CPU)
+    part.asked.clear()  # a few were asked for to choose the precision
+    if stored:
+        some = bank("train", [3, 1])
+        whole = bank("train")
+        assert (whole[[3, 1]] == some).all()
     assert bank("train") is bank("train")
-    assert calls == ["train"]
+    assert (bank("train", [4]) == bank("train")[[4]]).all()
+    assert part.asked == Counter(range(10))
+    assert bank.encoded == 10
+
+
+def test_a_second_bank_asks_neither_the_encoder_nor_the_items(tmp_path: Path) -> None:
+    store, part = FeatureStore(tmp_path, 10**9), Part()
+    first = bank_of(part, store, tiny_source().load)("train")
+    part.asked.clear()
+    second = bank_of(part, store, no_encoder)
+    assert (second("train") == first).all()
+    assert second.encoded == 0
+    assert not part.asked
+
+
+def test_another_encoder_is_asked_again(tmp_path: Path) -> None:
+    store, part = FeatureStore(tmp_path, 10**9), Part()
+    first = bank_of(part, store, tiny_source().load, weights="a")("train")
+    other = bank_of(part, store, tiny_source(1).load, weights="b")
+    assert not np.allclose(other("train"), first)
+    assert other.encoded == 10
+
+
+def test_only_what_is_new_or_damaged_is_encoded(tmp_path: Path) -> None:
+    store, part = FeatureStore(tmp_path, 10**9), Part()
+    whole = bank_of(part, store, tiny_source().load)("train")
+    rows = next(tmp_path.glob("*/rows.bin"))
+    content = bytearray(rows.read_bytes())
+    content[4 * 256 * 6 + 1] ^= 1
+    rows.write_bytes(content)
+    again = bank_of(part, store, tiny_source().load)
+    assert (again("train") == whole).all()
+    assert again.encoded == 1
+
+
+def test_a_bank_knows_its_encoder() -> None:
+    bank = bank_of(Part(), None, tiny_source().load)
     other = tiny_source().load()
     assert bank.holds(other)
     next(other.parameters()).data.add_(1e-3)

@@ -58,6 +58,13 @@ class Batches:
             list(zip(indices, seeds, strict=True)),
         )
 
+    def evaluations(self, indices: Sequence[int] | None = None, size: int = 32) -> Generator[Tensor]:
+        """The evaluation views of the items at `indices`, or of all, in order, (size, ...) or fewer at a time, read
+        ahead in the background."""
+        wanted = range(len(self)) if indices is None else indices
+        parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        return prefetch((lambda part=part: self.evaluation(part)) for part in parts)  # type: ignore[misc]
+
     def _picture(self, index: int) -> np.ndarray:
         return self.pictures.of(self.dataset[int(index)])
 

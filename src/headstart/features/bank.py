@@ -1,49 +1,118 @@
-"""Frozen features of one encoder over the parts of a target, each extracted at most once."""
+"""Frozen features of one encoder over the parts of a target, each item encoded at most once, ever."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.features.extract import extract
-from headstart.nn.device import Precision
+from headstart.features.extract import extract, trusted_precision
+from headstart.features.store import FeatureStore
+from headstart.nn.device import Precision, resolve_precision
 from headstart.nn.encoder import Encoder
+
+SAMPLE = 8
+TOGETHER = 512
+"""Rows that are written to the store at once: what a process that is killed may lose."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """The evaluation views of a part's items.
+
+    digests: sha256 of each item's bytes. batches: gives those of the items at some indices, in order.
+    """
+
+    digests: Sequence[str]
+    batches: Callable[[Sequence[int]], Iterable[Tensor]]
 
 
 class FeatureBank:
     """bank("train") -> (N, D) float32, in the part's order.
 
-    encoder: with the weights it keeps. parts: name -> a function that gives the part's batches anew.
-    prepare: as in `extract`.
+    load: gives the encoder with the weights it keeps; asked only where something is missing in the store.
+    width: D. about: what tells this encoder and its preprocessing from every other (plain JSON).
+    prepare: as in `extract`. wanted: the number format; "auto" is the fastest, if a sample of items allows it.
+    store: None keeps features in memory only.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
-        parts: Mapping[str, Callable[[], Iterable[Tensor]]],
+        load: Callable[[], Encoder],
+        parts: Mapping[str, Views],
         prepare: Callable[[Tensor], Tensor],
         *,
+        width: int,
+        about: Mapping[str, Any],
         device: torch.device,
-        precision: Precision,
+        wanted: str = "auto",
+        store: FeatureStore | None = None,
     ) -> None:
-        self._encoder = encoder
+        self.encoded = 0
+        """Items that have gone through the encoder."""
+        self._load = load
         self._parts = parts
         self._prepare = prepare
+        self._width = width
+        self._about = {**about, "torch": torch.__version__, "device": device.type}
         self._device = device
-        self._precision = precision
+        self._wanted = wanted
+        self._store = store
         self._rows: dict[str, np.ndarray] = {}
 
-    def __call__(self, part: str) -> np.ndarray:
-        if part not in self._rows:
-            self._rows[part] = extract(
-                self._encoder, self._parts[part](), self._prepare, device=self._device, precision=self._precision
-            )
-        return self._rows[part]
+    @cached_property
+    def encoder(self) -> Encoder:
+        return self._load()
+
+    @cached_property
+    def precision(self) -> Precision:
+        """What features are computed in: `wanted`, unless a few items show that they suffer from it."""
+        wanted = resolve_precision(self._wanted, self._device)
+        name, views = next((n, v) for n, v in self._parts.items() if len(v.digests))
+        sample = range(min(SAMPLE, len(views.digests)))
+        key = {**self._about, "wanted": wanted, "sample": [views.digests[i] for i in sample]}
+        known = self._store.recall(key) if self._store else None
+        if known not in get_args(Precision):
+            batch = next(iter(self._parts[name].batches(sample)))
+            known = trusted_precision(self.encoder, self._prepare(batch), self._device, wanted)
+            if self._store:
+                self._store.remember(key, known)
+        return cast(Precision, known)
+
+    def __call__(self, part: str, indices: Sequence[int] | None = None) -> np.ndarray:
+        """(N, D) of all items, or of those at `indices`."""
+        if part in self._rows:
+            rows = self._rows[part]
+            return rows if indices is None else rows[np.asarray(indices, dtype=int)]
+        wanted = range(len(self._parts[part].digests)) if indices is None else indices
+        rows = self._find(self._parts[part], wanted)
+        if indices is None:
+            self._rows[part] = rows
+        return rows
 
     def holds(self, encoder: Encoder) -> bool:
         """Whether `encoder` has the very weights that this bank's features come from."""
-        mine, theirs = self._encoder.state_dict(), encoder.state_dict()
+        mine, theirs = self.encoder.state_dict(), encoder.state_dict()
         return mine.keys() == theirs.keys() and all(torch.equal(mine[n].to(t.device), t) for n, t in theirs.items())
+
+    def _find(self, views: Views, wanted: Sequence[int]) -> np.ndarray:
+        digests = [views.digests[i] for i in wanted]
+        shelf = self._store.shelf({**self._about, "precision": self.precision}, self._width) if self._store else None
+        if shelf is not None:
+            rows, known = shelf.get(digests)
+        else:
+            rows, known = np.zeros((len(digests), self._width), np.float32), np.zeros(len(digests), bool)
+        missing = np.flatnonzero(~known)
+        for part in np.array_split(missing, range(TOGETHER, len(missing), TOGETHER)) if len(missing) else ():
+            batches = views.batches([wanted[i] for i in part])
+            found = extract(self.encoder, batches, self._prepare, device=self._device, precision=self.precision)
+            rows[part] = np.concatenate(list(found))
+            self.encoded += len(part)
+            if shelf is not None:
+                shelf.put([digests[i] for i in part], rows[part])
+        return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from headstart.nn.encoder import Encoder
 from headstart.nn.memory import keep_freed_memory
 
 AGREEMENT = 0.99
+BATCH = 32
+"""Items in every forward pass: kernels, and with them the last bits, depend on it."""
 
 
 def extract(
@@ -22,23 +24,23 @@ def extract(
     *,
     device: torch.device,
     precision: Precision,
-) -> np.ndarray:
-    """Pooled features (N, D) float32 of every batch, in order; the encoder is left in eval mode.
+) -> Iterator[np.ndarray]:
+    """Pooled features (B, D) float32 of every batch, in order; the encoder is left in eval mode.
 
-    batches: (B, ...) as the data room gives them (uint8 for pictures). prepare: puts a batch, already on the device,
-    into the form the encoder takes. precision: one that `trusted_precision` has seen to be good enough.
+    batches: (B, ...) as the data room gives them (uint8 for pictures). A batch of fewer than 32 items is filled up for
+    the forward pass, so that an item's features do not depend on which items are encoded with it. prepare: puts a
+    batch, already on the device, into the form the encoder takes. precision: one that `trusted_precision` has seen to
+    be good enough.
     """
     keep_freed_memory()
     encoder.to(device).to(memory_format=torch.channels_last).eval()
-    rows: list[np.ndarray] = []
-    with torch.inference_mode():
-        for batch in batches:
-            ready = prepare(batch.to(device, non_blocking=True))
-            with autocast(device, precision):
-                rows.append(encoder(ready).pooled.float().cpu().numpy())
-    if not rows:
-        return np.zeros((0, encoder.width), np.float32)
-    return np.concatenate(rows)
+    for batch in batches:
+        count = len(batch)
+        if count < BATCH:
+            batch = torch.cat([batch, batch[-1:].expand(BATCH - count, *batch.shape[1:])])
+        with torch.inference_mode(), autocast(device, precision):
+            pooled = encoder(prepare(batch.to(device, non_blocking=True))).pooled
+        yield pooled[:count].float().cpu().numpy()
 
 
 def trusted_precision(

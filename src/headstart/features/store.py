@@ -1,10 +1,10 @@
 """The feature store: what an encoder said of an item, kept on disk, so that no item is encoded twice.
 
 A shelf holds the rows of one encoder under one preprocessing in one number format. It is two files that only grow:
-`rows.bin`, the rows one after the other, and `keys.bin`, for each row the sha256 of the item's bytes and a checksum over
-both. A row is written before its key, under a lock, so that a process that is killed leaves at most a tail that the
-next writer cuts off; and a row is believed only if its checksum is right, whatever happened to the disk. Readers take
-no lock. The store is an aid: where it cannot be written, work goes on without it.
+`rows.bin`, the rows one after the other, and `keys.bin`, for each row the sha256 of the item's bytes and a checksum
+over both. A row is written before its key, under a lock, so that a process that is killed leaves at most a tail that
+the next writer cuts off; and a row is believed only if its checksum is right, whatever happened to the disk. Readers
+take no lock. The store is an aid: where it cannot be written, work goes on without it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,32 +15,38 @@ from torch.nn.functional import interpolate
 from headstart.core.progress import Progress
 from headstart.core.source import Source
 from headstart.features.bank import FeatureBank
-from headstart.features.extract import trusted_precision
 from headstart.methods import make_method
 from headstart.methods.finetune.probe import in_output_units
-from headstart.nn.device import best_device, resolve_precision
+from headstart.nn.encoder import Encoder
 from headstart.nn.linear import fit_linear
+from headstart.nn.settle import settle_statistics
+from headstart.recipes.encode import feature_bank
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target
 from headstart.recipes.recipe import Recipe
 from headstart.sources import build
-from headstart.training.loop import evaluation_batches
 from headstart.training.randomness import derive
 
 PIXELS = 32
+SETTLED_ON = 32
+"""Items whose statistics the random network's batch norms take."""
 SCRATCH_FEWEST_EPOCHS = 10
 SCRATCH_MOST_EPOCHS = 200
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """name: as in `metrics.json`. scores: (N, K) on the test part. validation: its primary metric there."""
+    """name: as in `metrics.json`. scores: (N, K) on the test part. validation: its primary metric there.
+
+    encoded: items that went through an encoder for it.
+    """
 
     name: str
     description: str
     scores: np.ndarray
     validation: float
     seconds: float
+    encoded: int = 0
 
 
 def probe_baseline(target: Target, bank: FeatureBank, seed: int) -> Baseline:
@@ -60,40 +66,21 @@ def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Ba
         _cached(lambda role: _pixels(target, role)),
         seed,
     )
-    device = best_device()
-    torch.manual_seed(derive(seed, "random weights"))
-    encoder = build(source.card.architecture, source.card.input)
-    prepare = target.parts["train"].batches.prepare
-
-    def smaller(batch: Tensor) -> Tensor:
-        return (
-            interpolate(prepare(batch), scale_factor=0.5, mode="area")
-            if min(batch.shape[2:]) >= 128
-            else prepare(batch)
-        )
-
-    sample = smaller(target.parts["train"].batches.evaluation(range(min(32, len(target.parts["train"])))))
-    settle_statistics(encoder, sample)
-    bank = FeatureBank(
-        encoder,
-        {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
-        smaller,
-        device=device,
-        precision=trusted_precision(encoder, sample, device, resolve_precision("auto", device)),
-    )
-    return pixels, _linear(
+    bank = _random_network(target, source, seed)
+    random_network = _linear(
         "random_network",
         "frozen features of the same network with random weights, logistic regression",
         target,
         bank,
         seed,
     )
+    return pixels, replace(random_network, encoded=bank.encoded)
 
 
 def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:
     """The one that is best on validation data, under another name."""
     best = max(baselines, key=lambda b: b.validation)
-    return Baseline(name, best.description, best.scores, best.validation, sum(b.seconds for b in baselines))
+    return replace(best, name=name, seconds=sum(b.seconds for b in baselines))
 
 
 def scratch_baseline(
@@ -133,18 +120,23 @@ def scratch_baseline(
     return baseline, epochs
 
 
-def settle_statistics(encoder: nn.Module, sample: Tensor) -> None:
-    """Give the batch norms of a random network the statistics of a batch; else its features fade out or blow up."""
-    norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    encoder.train()
-    with torch.no_grad():
-        encoder(sample)
-    encoder.eval()
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
+def _random_network(target: Target, source: Source, seed: int) -> FeatureBank:
+    """Features of the source's own network before it learned anything."""
+    card, train = source.card, target.parts["train"]
+    first = range(min(SETTLED_ON, len(train)))
+
+    def smaller(batch: Tensor) -> Tensor:
+        ready = train.batches.prepare(batch)
+        return interpolate(ready, scale_factor=0.5, mode="area") if min(batch.shape[2:]) >= 128 else ready
+
+    def load() -> Encoder:
+        torch.manual_seed(derive(seed, "random weights"))
+        encoder = build(card.architecture, card.input)
+        settle_statistics(encoder, smaller(train.batches.evaluation(first)))
+        return encoder
+
+    about = {"weights": f"random, seed {seed}", "settled on": [train.digests[i] for i in first], "view": "half size"}
+    return feature_bank(source, target.parts, load=load, prepare=smaller, about=about)
 
 
 def _linear(name: str, description: str, target: Target, features: Callable[[str], np.ndarray], seed: int) -> Baseline:
@@ -171,7 +163,7 @@ def _pixels(target: Target, role: str) -> np.ndarray:
     """(N, 3 * 32 * 32) float32 in 0..1."""
     rows = [
         interpolate(batch.float() / 255, size=(PIXELS, PIXELS), mode="area").flatten(1).numpy()
-        for batch in evaluation_batches(target.parts[role].batches)  # type: ignore[index]
+        for batch in target.parts[role].batches.evaluations()  # type: ignore[index]
     ]
     return np.concatenate(rows) if rows else np.zeros((0, 3 * PIXELS**2), np.float32)
 

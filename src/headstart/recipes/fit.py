@@ -29,11 +29,11 @@ from headstart.data.dataset import Dataset, Role
 from headstart.data.read import read_dataset
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
-from headstart.nn.device import best_device
 from headstart.nn.encoder import Encoder
 from headstart.recipes import folder
 from headstart.recipes.baselines import Baseline, best_of, no_transfer_baselines, probe_baseline, scratch_baseline
 from headstart.recipes.cost import Stopwatch
+from headstart.recipes.encode import feature_bank
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.publish import Outcome, publish
@@ -41,7 +41,7 @@ from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
 from headstart.sources import PACKS, resolve
 from headstart.tracking.recorder import Recorder
-from headstart.training.loop import TrainingLoop, evaluation_batches, fitting_precision
+from headstart.training.loop import TrainingLoop
 
 DEFAULT_METHOD = "lp-ft"
 PREFERRED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1")
@@ -178,20 +178,11 @@ def _run(
     resumed: bool,
 ) -> Run:
     """Everything from the checked target to the published run."""
-    device = best_device()
     with Recorder(place, recipe.track, recipe.model_dump(mode="json"), resume=resumed, say=progress.say) as recorder:
         for finding in target.findings:
             recorder.text(f"data: {finding.code}", finding.message)
         with watch("source"):
-            train = target.parts["train"]
-            precision = fitting_precision(encoder, train.batches, recipe.train.precision, device)
-            bank = FeatureBank(
-                encoder,
-                {role: (lambda part=part: evaluation_batches(part.batches)) for role, part in target.parts.items()},  # type: ignore[misc]
-                train.batches.prepare,
-                device=device,
-                precision=precision,
-            )
+            bank = feature_bank(source, target.parts, wanted=recipe.train.precision, load=lambda: encoder)
             model = new_model(source, target, recipe.seed, pretrained=method.pretrained)
             loop = make_loop(
                 model,
@@ -199,7 +190,7 @@ def _run(
                 recipe.train,
                 recipe.seed,
                 place / "checkpoints",
-                precision=precision,
+                precision=bank.precision,
                 bank=bank,
                 record=recorder.row,
                 progress=progress,
@@ -227,7 +218,8 @@ def _run(
                 baselines["scratch"], epochs = scratch_baseline(recipe, target, source, place, budget, progress)
                 recipe = recipe.model_copy(update={"scratch_epochs": epochs})
                 folder.write_text(place / "recipe.yaml", recipe.to_yaml())
-        outcome = Outcome(recipe, target, source.card, method, loop, logits, baselines)
+        encoded = bank.encoded + sum(b.encoded for b in baselines.values() if b.name != "no_transfer")
+        outcome = Outcome(recipe, target, source.card, method, loop, logits, baselines, encoded)
         return publish(outcome, place, recorder, progress, watch)
 
 

@@ -34,7 +34,7 @@ from headstart.recipes.prepare import Part, Target
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.run import Run
 from headstart.tracking.recorder import Recorder
-from headstart.training.loop import TrainingLoop, evaluation_batches
+from headstart.training.loop import TrainingLoop
 
 SCHEMA = 1
 PROBES = 4
@@ -50,7 +50,8 @@ CALLED = {
 class Outcome:
     """What a method ended with. logits: (N, K) of the final model by part; "test" is looked at here for the first time.
 
-    baselines: by name as in `metrics.json`.
+    baselines: by name as in `metrics.json`. encoded: items that went through a frozen encoder; the others' features
+    were in the store.
     """
 
     recipe: Recipe
@@ -60,6 +61,7 @@ class Outcome:
     loop: TrainingLoop
     logits: dict[str, np.ndarray]
     baselines: dict[str, Baseline]
+    encoded: int
 
 
 def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progress, watch: Stopwatch) -> Run:
@@ -212,6 +214,7 @@ def _cost(outcome: Outcome, watch: Stopwatch) -> dict[str, Any]:
     return {
         "seconds": round(watch.total, 3),
         "seconds_by_stage": {name: round(seconds, 3) for name, seconds in watch.stages.items()},
+        "items_encoded": outcome.encoded,
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "parameters_trained": outcome.loop.parameters_trained
         or sum(p.numel() for p in outcome.loop.model.head.parameters()),
@@ -247,7 +250,7 @@ def _robust(outcome: Outcome, test: Part) -> dict[str, Any] | None:
     contract = outcome.target.contract
     box = Box(settings.epsilon, contract.mean, contract.std)
     right, start = 0.0, 0
-    for batch in evaluation_batches(test.batches):
+    for batch in test.batches.evaluations():
         ready = test.batches.prepare(batch.to(loop.device))
         aim = torch.as_tensor(test.targets[start : start + len(ready)], device=loop.device)
         torch.manual_seed(outcome.recipe.seed)

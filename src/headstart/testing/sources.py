@@ -21,6 +21,7 @@ from headstart.core.card import Architecture, ImageInput, SourceCard
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
+from headstart.nn.settle import settle_statistics
 from headstart.sources import build
 
 Check = Callable[[Source], None]
@@ -59,27 +60,13 @@ class TinySource(Source):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             encoder = build(architecture, input)
-            _settle_statistics(encoder, torch.randn(64, 3, input.crop, input.crop))
+            settle_statistics(encoder, torch.randn(64, 3, input.crop, input.crop))
         return encoder
 
 
 def tiny_source(seed: int = 0) -> Source:
     """A real source in miniature: 7 blocks, batch normalisation, 256 features, 32-pixel pictures, loads in 0.1 s."""
     return TinySource(seed)
-
-
-def _settle_statistics(encoder: Encoder, batch: Tensor) -> None:
-    """Set the running statistics of batch normalisation to those of `batch`, as training would have."""
-    norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    encoder.train()
-    with torch.no_grad():
-        encoder(batch)
-    encoder.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def check_card(source: Source) -> None:

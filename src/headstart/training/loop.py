@@ -41,7 +41,6 @@ from headstart.training.schedule import make_schedule
 
 SplitName = Literal["train", "validation"]
 LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming"})
-INFERENCE_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -138,16 +137,21 @@ class TrainingLoop:
         part = self.parts[split]
         if self._bank is not None and self._bank.holds(self.model.encoder):
             return self._bank(split), part.targets
-        batches = evaluation_batches(part.batches)
-        rows = extract(self.model.encoder, batches, self._prepare, device=self.device, precision=self.precision)
-        return rows, part.targets
+        rows = extract(
+            self.model.encoder,
+            part.batches.evaluations(),
+            self._prepare,
+            device=self.device,
+            precision=self.precision,
+        )
+        return np.concatenate([np.zeros((0, self.model.encoder.width), np.float32), *rows]), part.targets
 
     def logits(self, batches: Batches) -> np.ndarray:
         """(N, K) float64 raw outputs of the model as it is now, on the evaluation view."""
         self.model.eval()
         rows = []
         with torch.inference_mode():
-            for batch in evaluation_batches(batches):
+            for batch in batches.evaluations():
                 with autocast(self.device, self.precision):
                     rows.append(self.model(self._ready(batch)).double().cpu().numpy())
         return np.concatenate(rows) if rows else np.zeros((0, len(self.task.outputs)))
@@ -549,12 +553,6 @@ def fitting_precision(encoder: Encoder, batches: Batches, wanted: str, device: t
     """The number format to compute in: `wanted`, unless a few items show that the encoder's features suffer from it."""
     sample = batches.prepare(batches.evaluation(range(min(8, len(batches)))))
     return trusted_precision(encoder, sample, device, resolve_precision(wanted, device))
-
-
-def evaluation_batches(batches: Batches, size: int = INFERENCE_BATCH) -> Iterator[Tensor]:
-    """Every item's evaluation view in order, (B, ...) a batch, read ahead in the background."""
-    parts = [range(start, min(start + size, len(batches))) for start in range(0, len(batches), size)]
-    return prefetch((lambda part=part: batches.evaluation(part)) for part in parts)  # type: ignore[misc]
 
 
 def class_weights(task: Task, targets: np.ndarray) -> Tensor | None:
