@@ -223,5 +223,5 @@ def test_a_size_is_a_number_or_an_error_that_says_so(text: str) -> None:
         size = size_of(text)
     except ConfigError as error:
         size, said = 0, str(error)
-        assert "Expected for instance 5GB" in said  # noqa: PT017
+        assert "Expected for instance 5GB" in said
     assert size >= 0

@@ -19,7 +19,7 @@ import typer
 from typer.main import get_command
 
 from headstart import __version__
-from headstart.cli import compare, doctor, evaluate, fit, predict, resume, sources
+from headstart.cli import cache, compare, doctor, evaluate, fit, predict, resume, sources
 from headstart.cli.output import Interrupted, print_json, print_words
 from headstart.core.errors import ConfigError, UserError
 
@@ -52,6 +52,7 @@ def _root(
 for _module in (fit, resume, predict, evaluate, compare, doctor):
     app.command(_module.__name__.rpartition(".")[2], epilog=_module.EPILOG)(_module.command)
 app.add_typer(sources.app, name="sources")
+app.add_typer(cache.app, name="cache")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
