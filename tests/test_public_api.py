@@ -12,6 +12,7 @@ PUBLIC = (
     "Dataset",
     "HeadstartError",
     "Item",
+    "LoadedEnsemble",
     "LoadedModel",
     "Method",
     "Prediction",

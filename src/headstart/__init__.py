@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.artifacts.load import LoadedModel
+    from headstart.artifacts.load import LoadedEnsemble, LoadedModel
     from headstart.artifacts.load import load_model as load
     from headstart.core.config import TrainConfig
     from headstart.core.errors import HeadstartError, UserError
@@ -32,6 +32,7 @@ _HOMES = {
     "Dataset": "headstart.data.dataset:Dataset",
     "HeadstartError": "headstart.core.errors:HeadstartError",
     "Item": "headstart.data.dataset:Item",
+    "LoadedEnsemble": "headstart.artifacts.load:LoadedEnsemble",
     "LoadedModel": "headstart.artifacts.load:LoadedModel",
     "Method": "headstart.core.method:Method",
     "Prediction": "headstart.recipes.predict:Prediction",
@@ -55,6 +56,7 @@ __all__ = [
     "Dataset",
     "HeadstartError",
     "Item",
+    "LoadedEnsemble",
     "LoadedModel",
     "Method",
     "Prediction",

@@ -66,6 +66,12 @@ def save_again(folder: Path, model: Model | None = None, task: Task = TASK, **ch
     save.save_model(folder, **options)  # type: ignore[arg-type]
 
 
+def load(path: Path, **options: Any) -> LoadedModel:
+    loaded = load_model(path, **options)
+    assert isinstance(loaded, LoadedModel)
+    return loaded
+
+
 def refusal(folder: Path) -> str:
     with pytest.raises(ArtifactError) as caught:
         load_model(folder)
@@ -88,7 +94,7 @@ def reseal(folder: Path) -> None:
 
 
 def test_what_is_loaded_computes_what_was_saved(pristine: Path) -> None:
-    loaded = load_model(pristine, device="cpu")
+    loaded = load(pristine, device="cpu")
     model = tiny_model(TASK)
     with torch.inference_mode():
         expected = model((batch().float() / 255 - 0.5) / 0.5).double().numpy()
@@ -102,7 +108,7 @@ def test_what_is_loaded_computes_what_was_saved(pristine: Path) -> None:
 
 
 def test_a_run_folder_stands_for_its_model(pristine: Path) -> None:
-    assert load_model(pristine.parent).folder == load_model(pristine).folder == pristine
+    assert load_model(pristine.parent).folder == load(pristine).folder == pristine
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_a_run_folder_stands_for_its_model(pristine: Path) -> None:
 )
 def test_every_task_comes_back_and_only_one_label_is_tempered(tmp_path: Path, task: Task) -> None:
     save_again(tmp_path / "model", task=task, temperature=3.0)
-    loaded = load_model(tmp_path)
+    loaded = load(tmp_path)
     assert loaded.task == task
     logits = loaded.logits(batch())
     np.testing.assert_allclose(loaded.scores_of(logits), task.scores(logits))
@@ -129,16 +135,16 @@ def test_saving_and_loading_leave_the_model_and_the_random_state_alone(tmp_path:
 
 def test_channels_last_weights_and_reduced_precision_are_saved(tmp_path: Path) -> None:
     save_again(tmp_path / "model", tiny_model(TASK).to(memory_format=torch.channels_last), precision="bfloat16")
-    loaded = load_model(tmp_path, device="cpu")
+    loaded = load(tmp_path, device="cpu")
     assert loaded.precision == "bfloat16"
-    exact = load_model(tmp_path, device="cpu", precision="float32")
+    exact = load(tmp_path, device="cpu", precision="float32")
     difference = np.abs(loaded.logits(batch()) - exact.logits(batch())).max()
     assert 0 < difference < 1
 
 
 def test_a_precision_that_is_not_to_be_had_here_is_replaced_by_the_exact_one(tmp_path: Path) -> None:
     save_again(tmp_path / "model", precision="float16")
-    assert load_model(tmp_path, device="cpu").precision == "float32"
+    assert load(tmp_path, device="cpu").precision == "float32"
     with pytest.raises(ConfigError, match="float16 needs a CUDA device"):
         load_model(tmp_path, device="cpu", precision="float16")
 
@@ -166,7 +172,7 @@ def test_a_batch_of_another_shape_is_refused(pristine: Path, wrong: str) -> None
         "channels-last": torch.from_numpy(pictures()),
     }[wrong]
     with pytest.raises(ShapeError, match=r"uint8 pictures of shape \(B, 3, 32, 32\)"):
-        load_model(pristine).logits(given)
+        load(pristine).logits(given)
 
 
 # -- tampering --------------------------------------------------------------------------------------------------------
@@ -269,9 +275,9 @@ def test_a_wrong_contract_in_both_places_fails_the_probes(folder: Path) -> None:
 
 
 def test_a_newer_format_says_what_to_do(folder: Path) -> None:
-    edit(layout.DESCRIPTION, lambda c: c.update(format=2, headstart="9.0"))(folder)
+    edit(layout.DESCRIPTION, lambda c: c.update(format=3, headstart="9.0"))(folder)
     message = refusal(folder)
-    assert all(word in message for word in ("format 2", "headstart 9.0", "pip install --upgrade headstart"))
+    assert all(word in message for word in ("format 3", "headstart 9.0", "pip install --upgrade headstart"))
 
 
 def test_a_place_without_a_model_is_told_apart(tmp_path: Path) -> None:
@@ -315,17 +321,17 @@ def test_a_full_disk_leaves_nothing_that_looks_like_a_model(
 
 
 def test_a_failed_replacement_keeps_the_model_that_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = load_model(folder).logits(batch())
+    before = load(folder).logits(batch())
     with monkeypatch.context() as patch:
         patch.setattr(save, "_write", no_space(layout.LABELS))
         with pytest.raises(ArtifactError):
             save_again(folder)
-    np.testing.assert_array_equal(load_model(folder).logits(batch()), before)
+    np.testing.assert_array_equal(load(folder).logits(batch()), before)
     changed = tiny_model(TASK)
     with torch.no_grad():
         changed.head.bias.add_(1)
     save_again(folder, changed)
-    np.testing.assert_allclose(load_model(folder).logits(batch()), before + 1, atol=1e-4)
+    np.testing.assert_allclose(load(folder).logits(batch()), before + 1, atol=1e-4)
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
@@ -340,7 +346,7 @@ def test_when_the_last_move_fails_the_old_model_is_put_back(folder: Path, monkey
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(ArtifactError, match="Input/output error"):
         save_again(folder)
-    assert load_model(folder).temperature == 1.5
+    assert load(folder).temperature == 1.5
 
 
 def test_a_replacement_killed_between_its_two_moves_says_how_to_go_back(folder: Path) -> None:
@@ -351,7 +357,7 @@ def test_a_replacement_killed_between_its_two_moves_says_how_to_go_back(folder: 
     message = refusal(folder.parent)
     assert f"mv {layout.previous(folder)} {folder}" in message
     save_again(folder)
-    assert load_model(folder.parent).temperature == 1.0
+    assert load(folder.parent).temperature == 1.0
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
@@ -406,7 +412,7 @@ def test_it_loads_and_predicts_without_the_training_extras(pristine: Path) -> No
         [sys.executable, "-c", WITHOUT_EXTRAS, str(pristine)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    loaded: LoadedModel = load_model(pristine)
+    loaded = load(pristine)
     assert done.stdout.strip() == str(loaded.task.decode(loaded.scores(np.zeros((2, 3, 32, 32), np.uint8))))
 
 
@@ -431,7 +437,7 @@ def card(task: Task = TASK, license: str = "Apache-2.0") -> tuple[dict[str, Any]
     }
     source = tiny_source().card.model_copy(update={"license": license})
     facts = CardFacts("my `run`", "photos", "ab" * 32, metrics, 3, ("two images\nare `rotated`",))
-    text = render(task=task, source=source, contract=source.input, facts=facts)
+    text = render(task=task, sources=[source], contracts=[source.input], facts=facts)
     _, front, body = text.split("---\n", 2)
     return yaml.safe_load(front), body
 

@@ -24,7 +24,9 @@ CLASSES = ("checks", "disc", "stripes")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> headstart.LoadedModel:
-    return headstart.load(save_tiny_model(tmp_path_factory.mktemp("run") / "model", classes=CLASSES))
+    loaded = headstart.load(save_tiny_model(tmp_path_factory.mktemp("run") / "model", classes=CLASSES))
+    assert isinstance(loaded, headstart.LoadedModel)
+    return loaded
 
 
 def scores(predictions: list[Prediction]) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from headstart.artifacts.load import load_model
 from headstart.core.errors import SourceError
 from headstart.sources import resolve
-from headstart.testing.models import save_tiny_model
+from headstart.testing.models import save_tiny_ensemble, save_tiny_model
 from headstart.testing.sources import pictures, tiny_source
 
 
@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Path:
 def test_encoder_and_head_are_those_of_the_model(run: Path, inner: str) -> None:
     source = resolve(str(run / inner))
     encoder = source.load()
-    model = load_model(run, device="cpu").model
+    model = load_model(run, device="cpu").members[0].model
     for name, tensor in model.encoder.state_dict().items():
         assert torch.equal(encoder.state_dict()[name], tensor), name
     head = source.classifier()
@@ -79,12 +79,22 @@ def reseal(run: Path, change: Callable[[dict[str, object]], None]) -> None:
 
 
 def test_another_format_and_an_incomplete_description_are_refused(run: Path) -> None:
-    reseal(run, lambda described: described.update(format=2))
-    with pytest.raises(SourceError, match="is of format 2; this headstart reads format 1"):
+    reseal(run, lambda described: described.update(format=3))
+    with pytest.raises(SourceError, match="is of format 3; this headstart reads format 1"):
         resolve(str(run)).load()
     reseal(run, lambda described: described.update(format=1, source={"name": "x"}))
     with pytest.raises(SourceError, match="does not describe a model"):
         _ = resolve(str(run)).card
+
+
+def test_an_ensemble_names_the_members_that_are_sources(tmp_path: Path) -> None:
+    model = save_tiny_ensemble(tmp_path / "run" / "model")
+    with pytest.raises(SourceError, match="holds an ensemble, which has no one encoder") as error:
+        resolve(str(tmp_path / "run")).load()
+    for number, name in enumerate(("tiny-0", "tiny-1")):
+        member = model / "members" / str(number)
+        assert str(member) in str(error.value)
+        assert name in resolve(str(member)).card.origin
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:

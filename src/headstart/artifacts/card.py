@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -63,24 +63,29 @@ class CardFacts:
     warnings: tuple[str, ...] = ()
 
 
-def render(*, task: Task, source: SourceCard, contract: ImageInput, facts: CardFacts) -> str:
-    """The text of `card.md`."""
-    front = yaml.safe_dump(_front(task, source, facts), sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{front}---\n\n" + "\n".join(_body(task, source, contract, facts)) + "\n"
+def render(
+    *, task: Task, sources: Sequence[SourceCard], contracts: Sequence[ImageInput], facts: CardFacts, joined: str = ""
+) -> str:
+    """The text of `card.md`.
+
+    sources, contracts: of the model, or of each member of an ensemble. joined: how an ensemble joins them, a sentence.
+    """
+    front = yaml.safe_dump(_front(task, sources, facts), sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{front}---\n\n" + "\n".join(_body(task, sources, contracts, facts, joined)) + "\n"
 
 
-def _front(task: Task, source: SourceCard, facts: CardFacts) -> dict[str, Any]:
-    license_id = source.license.lower()
+def _front(task: Task, sources: Sequence[SourceCard], facts: CardFacts) -> dict[str, Any]:
+    licenses = dict.fromkeys(source.license for source in sources)
+    license_id = " and ".join(licenses).lower()
     license_lines = {"license": license_id}
     if license_id not in _LICENSES:
-        license_lines = {"license": "other", "license_name": _slug(source.license)}
+        license_lines = {"license": "other", "license_name": _slug(license_id)}
+    bases = list(dict.fromkeys(_base_model(source) for source in sources))
     pipeline = {} if task.kind == "number" else {"pipeline_tag": "image-classification"}
     measured = dict(_intervals(facts.metrics.get("test", {})))
     return {
         **license_lines,
-        "base_model": source.origin.removeprefix("https://huggingface.co/")
-        if "//huggingface.co/" in source.origin
-        else source.name,
+        "base_model": bases if len(bases) > 1 else bases[0],
         "library_name": "headstart",
         **pipeline,
         "tags": ["headstart", "transfer-learning", task.name],
@@ -104,18 +109,27 @@ def _front(task: Task, source: SourceCard, facts: CardFacts) -> dict[str, Any]:
     }
 
 
-def _body(task: Task, source: SourceCard, contract: ImageInput, facts: CardFacts) -> Iterator[str]:
+def _base_model(source: SourceCard) -> str:
+    at_hub = "//huggingface.co/" in source.origin
+    return source.origin.removeprefix("https://huggingface.co/") if at_hub else source.name
+
+
+def _body(
+    task: Task, sources: Sequence[SourceCard], contracts: Sequence[ImageInput], facts: CardFacts, joined: str
+) -> Iterator[str]:
     metrics, n = facts.metrics, facts.metrics.get("n", {})
     shown = ", ".join(f"`{_plain(name)}`" for name in task.outputs[:50])
     more = f" and {len(task.outputs) - 50} more (`labels.json`)" if len(task.outputs) > 50 else ""
     kind = {"single": "one label out of", "multi": "any number of labels out of", "number": "the quantities"}[task.kind]
     method = metrics.get("method", "fit")
+    named = dict.fromkeys(f"`{source.name}` (trained on {source.trained_on})" for source in sources)
 
     yield f"# {_plain(facts.name)}"
     yield ""
     yield (
-        f"Predicts {kind} {shown}{more} for an image. Made by headstart {__version__} from the pretrained source "
-        f"`{source.name}` (trained on {source.trained_on}) with the method `{method}`."
+        f"Predicts {kind} {shown}{more} for an image. Made by headstart {__version__} from the pretrained "
+        f"source{'s' if len(named) > 1 else ''} {' and '.join(named)} with the method `{method}`."
+        + (f" {joined}" if joined else "")
     )
     yield ""
     yield "## Intended use"
@@ -158,11 +172,15 @@ def _body(task: Task, source: SourceCard, contract: ImageInput, facts: CardFacts
     yield ""
     yield "## Provenance"
     yield ""
-    yield f"- Source: `{source.name}`, {source.origin}, licence {source.license}, sha256 {source.sha256 or 'not known'}"
+    yield from dict.fromkeys(
+        f"- Source: `{source.name}`, {source.origin}, licence {source.license}, sha256 {source.sha256 or 'not known'}"
+        for source in sources
+    )
     yield f"- Method `{method}`, seed {facts.seed}"
-    yield (
+    yield from dict.fromkeys(
         f"- Preprocessing: short side to {contract.resize} pixels ({contract.interpolation}), centre {contract.crop} x "
         f"{contract.crop}, digest `{contract.digest()}`"
+        for contract in contracts
     )
     yield f"- Python {platform.python_version()}, {', '.join(_versions())}"
 

@@ -8,6 +8,16 @@
     probes.safetensors     stored inputs (n, 3, crop, crop) uint8 and the logits (n, K) float32 they must give
     card.md                the model card
 
+An ensemble has, instead of weights and a contract of its own, members that are each such a folder and could be used
+alone:
+
+    model.json             kind "ensemble": how members are combined, their weights, and the sha256 of each one's
+                           model.json (so of everything in it) and of every file below
+    model.sha256           as above
+    members/0, 1, ...      a model folder each; the stored inputs of all are views of the same items
+    labels.json, card.md   as above
+    probes.safetensors     the logits (n, K) float32 that the members' stored inputs must give together
+
 The hashes show damage and careless edits. They are no signature: who can rewrite the whole folder can rewrite them too.
 """
 
@@ -22,7 +32,8 @@ from pydantic import Field
 
 from headstart.core.card import Architecture, Frozen, ImageInput, SourceCard
 
-FORMAT = 1
+FORMAT, ENSEMBLE_FORMAT = 1, 2
+"""A single model is still written so that the first headstart reads it; an ensemble is what the second can read."""
 
 DESCRIPTION = "model.json"
 SEAL = "model.sha256"
@@ -31,8 +42,10 @@ PREPROCESSING = "preprocessing.json"
 LABELS = "labels.json"
 PROBES = "probes.safetensors"
 CARD = "card.md"
+MEMBERS = "members"
 LISTED = (WEIGHTS, PREPROCESSING, LABELS, PROBES, CARD)
 """The files whose hashes are in model.json."""
+LISTED_OF_ENSEMBLE = (LABELS, PROBES, CARD)
 
 TOLERANCE = 1e-3
 """Largest difference of a probe's logit, as a share of the largest stored logit (at least 1): far above what another
@@ -53,6 +66,27 @@ class Description(Frozen):
     temperature: float = Field(1.0, gt=0)
     precision: Precision = "float32"
     source: SourceCard
+    files: dict[str, str]
+
+
+class MemberEntry(Frozen):
+    """folder: of the member, below the ensemble's. sha256: of its model.json."""
+
+    folder: str = Field(pattern=rf"^{MEMBERS}/[0-9]+$")
+    weight: float
+    sha256: str
+
+
+class EnsembleDescription(Frozen):
+    """model.json of an ensemble."""
+
+    format: Literal[2] = 2
+    kind: Literal["ensemble"] = "ensemble"
+    headstart: str
+    combine: Literal["logits", "probabilities"]
+    members: tuple[MemberEntry, ...] = Field(min_length=2)
+    task: dict[str, Any]
+    temperature: float = Field(1.0, gt=0)
     files: dict[str, str]
 
 

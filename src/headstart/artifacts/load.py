@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from headstart.core.card import ImageInput, SourceCard
 from headstart.core.errors import ArtifactError, ShapeError, UserError
 from headstart.core.task import Task
 from headstart.data.transforms.image import normalise
+from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.model import Model
 from headstart.sources import build
@@ -59,31 +61,96 @@ class LoadedModel:
 
     def scores_of(self, logits: np.ndarray) -> np.ndarray:
         """(N, K) raw outputs of this model -> (N, K) scores."""
+        return self.task.scores(self.tempered(logits))
+
+    def tempered(self, logits: np.ndarray) -> np.ndarray:
+        """(N, K) raw outputs -> those whose softmax is calibrated; others than of a single label stay as they are."""
+        return logits / self.temperature if self.task.kind == "single" else logits
+
+    @property
+    def members(self) -> tuple[LoadedModel, ...]:
+        """The networks that a batch goes through: this one."""
+        return (self,)
+
+    def combine(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """Raw outputs (N, K) of each member -> raw outputs (N, K) of the whole."""
+        (own,) = logits
+        return own
+
+    @property
+    def sources(self) -> tuple[SourceCard, ...]:
+        return (self.source,)
+
+
+@dataclass(frozen=True)
+class LoadedEnsemble:
+    """Several models that answer as one, and together reproduced their stored outputs.
+
+    Whatever reads `members`, makes each one's batches by its own contract and hands their raw outputs to `combine` and
+    then to `scores_of` serves a single model and an ensemble alike.
+
+    members: two or more, of one task. weights: of each. how: "logits" takes the weighted sum of the members' logits
+    (each divided by the member's temperature), "probabilities" that of their probabilities; for numbers both are the
+    weighted sum. temperature: of the whole, divides what `combine` gives for a single label.
+    """
+
+    folder: Path
+    members: tuple[LoadedModel, ...]
+    weights: tuple[float, ...]
+    how: Pool
+    task: Task
+    temperature: float
+
+    def combine(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """Raw outputs (N, K) of each member, in their order -> raw outputs (N, K) of the whole, as logits."""
+        each = [member.tempered(z) for member, z in zip(self.members, logits, strict=True)]
+        return pool(each, self.weights, self.how, self.task.kind)
+
+    def scores_of(self, logits: np.ndarray) -> np.ndarray:
+        """(N, K) raw outputs of the whole -> (N, K) scores."""
         return self.task.scores(logits / self.temperature if self.task.kind == "single" else logits)
+
+    @property
+    def sources(self) -> tuple[SourceCard, ...]:
+        """Of the members, each once."""
+        return tuple({member.source.name: member.source for member in self.members}.values())
+
+
+Loaded = LoadedModel | LoadedEnsemble
+Described = layout.Description | layout.EnsembleDescription
 
 
 def load_model(
     path: Path | str, *, device: torch.device | str | None = None, precision: Literal["auto"] | Precision | None = None
-) -> LoadedModel:
-    """The model of a run folder, or of its `model/`.
+) -> Loaded:
+    """The model of a run folder, or of its `model/`: a LoadedModel, or a LoadedEnsemble where it is several.
 
-    device: None takes the best there is. precision: None takes the one that the model was judged in,
-    "auto" the fastest one here.
+    device: None takes the best there is. precision: None takes the one that the model was judged in (each member its
+    own), "auto" the fastest one here.
 
     Raises ArtifactError naming the file that is absent, damaged or was changed, or saying by how much the stored
     outputs were missed.
     """
     folder = locate(Path(path))
     found = _read_description(folder)
+    where = torch.device(device) if device is not None else best_device()
+    if isinstance(found, layout.EnsembleDescription):
+        return _load_ensemble(folder, found, where, precision)
+    return _load_single(folder, found, where, precision)[0]
+
+
+def _load_single(
+    folder: Path, found: layout.Description, where: torch.device, precision: Literal["auto"] | Precision | None
+) -> tuple[LoadedModel, np.ndarray]:
+    """The model, and the logits (n, K) that it gave for its stored inputs."""
     files = {name: _verified(folder, name, found.files) for name in layout.LISTED}
     contract, task = _contract(folder, found, files), _task(folder, found, files)
     model = _network(folder, found, task, files[layout.WEIGHTS])
-    _prove(folder, model, contract, files[layout.PROBES])
-    where = torch.device(device) if device is not None else best_device()
+    logits = _prove(folder, model, contract, files[layout.PROBES])
     model.to(where).to(memory_format=torch.channels_last)
     if precision is None:  # float16 exists on CUDA alone
         precision = "float32" if found.precision == "float16" and where.type != "cuda" else found.precision
-    return LoadedModel(
+    loaded = LoadedModel(
         folder=folder,
         model=model,
         task=task,
@@ -93,6 +160,34 @@ def load_model(
         device=where,
         precision=resolve_precision(precision, where),
     )
+    return loaded, logits
+
+
+def _load_ensemble(
+    folder: Path, found: layout.EnsembleDescription, where: torch.device, precision: Literal["auto"] | Precision | None
+) -> LoadedEnsemble:
+    files = {name: _verified(folder, name, found.files) for name in layout.LISTED_OF_ENSEMBLE}
+    task = _task(folder, found, files)
+    members, logits = [], []
+    for entry in found.members:
+        place = folder / entry.folder
+        described = _read_description(place)
+        if layout.sha256(_bytes(place, layout.DESCRIPTION)) != entry.sha256:
+            raise _changed(folder, f"{entry.folder} is not the member that was saved with it")
+        if isinstance(described, layout.EnsembleDescription):
+            raise ArtifactError(f"{place} is an ensemble within an ensemble. Expected a single model as a member.")
+        member, answers = _load_single(place, described, where, precision)
+        if member.task != task:
+            raise _changed(folder, f"{entry.folder} and {layout.DESCRIPTION} state different tasks")
+        members.append(member)
+        logits.append(answers)
+    weights = tuple(entry.weight for entry in found.members)
+    whole = LoadedEnsemble(folder, tuple(members), weights, found.combine, task, found.temperature)
+    stored = _tensors(folder, layout.PROBES, files[layout.PROBES])["logits"].numpy()
+    terms = [member.tempered(answers) for member, answers in zip(members, logits, strict=True)]
+    scale = max(float(np.abs(each).max()) for each in (stored, *terms))
+    _require_equal(folder, whole.combine(logits), stored, scale=scale)
+    return whole
 
 
 def locate(path: Path) -> Path:
@@ -115,27 +210,29 @@ def locate(path: Path) -> Path:
     raise ArtifactError(f"{path} is neither a run folder nor a model folder: it has no {layout.DESCRIPTION}.")
 
 
-def describe(path: Path) -> layout.Description:
+def describe(path: Path) -> Described:
     """model.json of a run or model folder, checked against its seal; nothing else is read."""
     return _read_description(locate(path))
 
 
-def _read_description(folder: Path) -> layout.Description:
+def _read_description(folder: Path) -> Described:
     data = _bytes(folder, layout.DESCRIPTION)
     try:
         raw = json.loads(data)
         number = raw["format"]
     except (ValueError, TypeError, KeyError):
         raw, number = None, None
-    if isinstance(number, int) and number > layout.FORMAT:
+    if isinstance(number, int) and number > layout.ENSEMBLE_FORMAT:
         raise ArtifactError(
             f"{folder} is of format {number}, written by headstart {raw.get('headstart')}; "
-            f"headstart {__version__} reads up to format {layout.FORMAT}. Upgrade with: pip install --upgrade headstart"
+            f"headstart {__version__} reads up to format {layout.ENSEMBLE_FORMAT}. "
+            "Upgrade with: pip install --upgrade headstart"
         )
     if _bytes(folder, layout.SEAL) != layout.seal(data):
         raise _changed(folder, f"{layout.DESCRIPTION} (it does not match {layout.SEAL})")
+    kind = layout.EnsembleDescription if number == layout.ENSEMBLE_FORMAT else layout.Description
     try:
-        return layout.Description.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -175,7 +272,7 @@ def _contract(folder: Path, found: layout.Description, files: dict[str, bytes]) 
     return found.input
 
 
-def _task(folder: Path, found: layout.Description, files: dict[str, bytes]) -> Task:
+def _task(folder: Path, found: Described, files: dict[str, bytes]) -> Task:
     task = from_json(found.task)
     if json.loads(files[layout.LABELS]) != list(task.outputs):
         raise _changed(folder, f"{layout.LABELS} and {layout.DESCRIPTION} state different labels")
@@ -210,12 +307,20 @@ def _tensors(folder: Path, name: str, data: bytes) -> dict[str, Tensor]:
     return tensors
 
 
-def _prove(folder: Path, model: Model, contract: ImageInput, probes: bytes) -> None:
-    """The self-check: the stored inputs must give the stored outputs."""
+def _prove(folder: Path, model: Model, contract: ImageInput, probes: bytes) -> np.ndarray:
+    """The self-check: the stored inputs must give the stored outputs. Gives the outputs (n, K)."""
     stored = _tensors(folder, layout.PROBES, probes)
-    expected = stored["logits"].numpy()
-    difference = np.abs(probe_logits(model, contract, stored["inputs"]) - expected).max(axis=1)
-    allowed = layout.TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    expected, given = stored["logits"].numpy(), probe_logits(model, contract, stored["inputs"])
+    _require_equal(folder, given, expected, scale=float(np.abs(expected).max()))
+    return given
+
+
+def _require_equal(folder: Path, given: np.ndarray, expected: np.ndarray, *, scale: float) -> None:
+    """Raise ArtifactError where outputs (n, K) miss the stored ones by more than the tolerance allows at this scale."""
+    if given.shape != expected.shape:
+        raise _changed(folder, f"{layout.PROBES} holds outputs {expected.shape}, the model gives {given.shape}")
+    difference = np.abs(given - expected).max(axis=1)
+    allowed = layout.TOLERANCE * max(1.0, scale)
     missed = ~(difference <= allowed)  # NaN is a miss too
     if missed.any():
         worst = int(np.nan_to_num(difference, nan=np.inf).argmax())

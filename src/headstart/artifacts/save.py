@@ -7,7 +7,8 @@ import copy
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,32 @@ from headstart.artifacts import layout
 from headstart.artifacts.card import CardFacts, render
 from headstart.artifacts.load import load_model, probe_logits
 from headstart.core.card import ImageInput, SourceCard
-from headstart.core.errors import ArtifactError, ShapeError
+from headstart.core.errors import ArtifactError, ConfigError, ShapeError
 from headstart.core.task import Task
 from headstart.data.transforms.image import to_tensor
+from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision
 from headstart.nn.model import Model
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of an ensemble, whole by itself.
+
+    contract: how its pictures are prepared; members may differ. precision: in which it was judged and is to be used.
+    probes: (n, crop, crop, 3) uint8 evaluation views of its own contract, of the same items in every member.
+    weight: in the combination. temperature: divides its logits of a single label before they are combined.
+    facts: what its own card tells; None takes the ensemble's, without the numbers.
+    """
+
+    model: Model
+    contract: ImageInput
+    source: SourceCard
+    probes: np.ndarray
+    precision: Precision = "float32"
+    weight: float = 1.0
+    temperature: float = 1.0
+    facts: CardFacts | None = None
 
 
 def save_model(
@@ -47,38 +69,139 @@ def save_model(
     The model itself is left as it is. Raises ArtifactError where its outputs are not finite, where the folder read
     back does not reproduce them, or where it cannot be written; whatever was in `folder` before is then still there.
     """
-    inputs, logits = _probe(model, contract, probes)
+    only = Member(model, contract, source, probes, precision, temperature=temperature)
+    with _beside(folder) as beside:
+        _write_single(beside, only, task, facts)
+        _require_proof(beside)
+        _put(beside, folder)
+
+
+def save_ensemble(
+    folder: Path,
+    *,
+    members: Sequence[Member],
+    combine: Pool,
+    task: Task,
+    temperature: float = 1.0,
+    facts: CardFacts,
+) -> None:
+    """Write several models that answer as one, each proving itself and all together; otherwise as `save_model`.
+
+    members: two or more, of `task`. combine: "logits" for the weighted sum of logits, as of a head over concatenated
+    features whose slices are the members' heads; "probabilities" for the weighted mean of probabilities, where weights
+    count relative to their sum. temperature: of the whole, on top of the members' own.
+
+    Raises ConfigError for fewer than two members or weights that cannot be used, else as `save_model`.
+    """
+    weights = _weights_of(members, combine)
+    counts = {len(member.probes) for member in members}
+    if len(counts) > 1:
+        raise ShapeError(f"members must be probed with views of the same items, got {sorted(counts)} of them.")
+    with _beside(folder) as beside:
+        entries, logits = [], []
+        for number, (member, weight) in enumerate(zip(members, weights, strict=True)):
+            place = beside / layout.MEMBERS / str(number)
+            place.mkdir(parents=True)
+            plain = replace(facts, name=f"{facts.name}, member {number}", metrics=_without_numbers(facts))
+            raw = _write_single(place, member, task, member.facts or plain)
+            logits.append(raw / member.temperature if task.kind == "single" else raw)
+            sha = layout.sha256((place / layout.DESCRIPTION).read_bytes())
+            entries.append({"folder": f"{layout.MEMBERS}/{number}", "weight": weight, "sha256": sha})
+        whole = pool(logits, weights, combine, task.kind).astype(np.float32)
+        description = {
+            "headstart": __version__,
+            "combine": combine,
+            "members": entries,
+            "task": task.to_json(),
+            "temperature": temperature,
+        }
+        card = render(
+            task=task,
+            sources=[member.source for member in members],
+            contracts=[member.contract for member in members],
+            facts=facts,
+            joined=_joined(combine, weights, task),
+        )
+        files = {
+            layout.LABELS: layout.to_json(list(task.outputs)),
+            layout.PROBES: safetensors.torch.save({"logits": torch.from_numpy(whole)}),
+            layout.CARD: card.encode(),
+        }
+        _write_all(beside, files, description, layout.EnsembleDescription)
+        _require_proof(beside)
+        _put(beside, folder)
+
+
+def _weights_of(members: Sequence[Member], combine: Pool) -> list[float]:
+    """As they are stored: of sum one for probabilities."""
+    weights = [float(member.weight) for member in members]
+    if len(weights) < 2:
+        raise ConfigError(f"an ensemble has two members or more, got {len(weights)}. Save one model with save_model.")
+    if combine == "logits" and np.isfinite(weights).all():
+        return weights
+    if not np.isfinite(weights).all() or min(weights) < 0 or not sum(weights):
+        raise ConfigError(f"weights of probabilities are 0 or larger and not all 0, got {weights}.")
+    return [weight / sum(weights) for weight in weights]
+
+
+def _joined(combine: Pool, weights: Sequence[float], task: Task) -> str:
+    what = {"logits": "logits", "probabilities": "probabilities"}[combine] if task.kind != "number" else "answers"
+    shown = ", ".join(f"{weight:.3g}" for weight in weights)
+    return f"It is {len(weights)} models that answer together: the sum of their {what}, weighted {shown}."
+
+
+def _without_numbers(facts: CardFacts) -> dict[str, object]:
+    return {key: facts.metrics[key] for key in ("method", "n") if key in facts.metrics}
+
+
+def _write_single(folder: Path, member: Member, task: Task, facts: CardFacts) -> np.ndarray:
+    """Write the files of one model; gives the logits (n, K) of its probes."""
+    model, contract = member.model, member.contract
+    inputs, logits = _probe(model, contract, member.probes)
     description = {
-        "format": layout.FORMAT,
         "headstart": __version__,
         "architecture": model.encoder.architecture.model_dump(mode="json"),
         "input": contract.model_dump(mode="json"),
         "width": model.encoder.width,
         "task": task.to_json(),
-        "temperature": temperature,
-        "precision": precision,
-        "source": source.model_dump(mode="json"),
+        "temperature": member.temperature,
+        "precision": member.precision,
+        "source": member.source.model_dump(mode="json"),
     }
     files = {
         layout.WEIGHTS: safetensors.torch.save(_weights(model)),
         layout.PREPROCESSING: layout.to_json({"input": contract.model_dump(mode="json"), "digest": contract.digest()}),
         layout.LABELS: layout.to_json(list(task.outputs)),
         layout.PROBES: safetensors.torch.save({"inputs": inputs, "logits": torch.from_numpy(logits)}),
-        layout.CARD: render(task=task, source=source, contract=contract, facts=facts).encode(),
+        layout.CARD: render(task=task, sources=[member.source], contracts=[contract], facts=facts).encode(),
     }
-    description["files"] = {name: layout.sha256(data) for name, data in files.items()}
-    files[layout.DESCRIPTION] = layout.to_json(layout.Description.model_validate(description).model_dump(mode="json"))
-    files[layout.SEAL] = layout.seal(files[layout.DESCRIPTION])
-    with _beside(folder) as beside:
-        for name, data in files.items():
-            _write(beside / name, data)
-        try:
-            load_model(beside, device="cpu")
-        except ArtifactError as error:
-            raise ArtifactError(
-                f"the model is not saved, because what was written does not prove itself: {error}"
-            ) from error
-        _put(beside, folder)
+    _write_all(folder, files, description, layout.Description)
+    return logits
+
+
+def _write_all(
+    folder: Path,
+    files: dict[str, bytes],
+    description: dict[str, object],
+    kind: type[layout.Description] | type[layout.EnsembleDescription],
+) -> None:
+    """Write the files, then what describes and hashes them, then its seal."""
+    hashes = {name: layout.sha256(data) for name, data in files.items()}
+    described = kind.model_validate({**description, "files": hashes}).model_dump(mode="json")
+    files = {**files, layout.DESCRIPTION: layout.to_json(described)}
+    for name, data in files.items():
+        _write(folder / name, data)
+    _write(folder / layout.SEAL, layout.seal(files[layout.DESCRIPTION]))
+
+
+def _require_proof(folder: Path) -> None:
+    """Raise ArtifactError unless what was written is whole and reproduces its outputs."""
+    try:
+        load_model(folder, device="cpu")
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"the model is not saved, because what was written does not prove itself: {error}"
+        ) from error
 
 
 def _probe(model: Model, contract: ImageInput, probes: np.ndarray) -> tuple[Tensor, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artifacts.load import LoadedModel, load_model
+from headstart.artifacts.load import Loaded, load_model
 from headstart.core.errors import DataError
 from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Dataset, LabelKind
@@ -23,7 +23,7 @@ KINDS: dict[str, LabelKind] = {"single": "class", "multi": "multilabel", "number
 
 
 def evaluate(
-    model: LoadedModel | str | Path,
+    model: Loaded | str | Path,
     data: str | Path | Dataset,
     *,
     input: str | None = None,
@@ -43,7 +43,7 @@ def evaluate(
     Returns the form of `metrics.json` (`"n"`, `"test"`), with `"per_class"`, `"confusion"` and `"notes"`.
     Raises DataError for labels that the model does not know, items that cannot be read, or no labels at all.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model)
+    loaded = model if isinstance(model, Loaded) else load_model(model)
     progress = progress or Silent()
     dataset, items = items_to_judge(loaded, data, input=input, label=label, group=group, split=split)
     found = predictions(loaded, dataset, batch_size=batch_size, progress=progress)
@@ -53,7 +53,7 @@ def evaluate(
         "task": loaded.task.name,
         "primary": loaded.task.primary,
         "model": str(loaded.folder),
-        "source": loaded.source.name,
+        "source": " + ".join(source.name for source in loaded.sources),
         "data": dataset.name,
         "items": items,
         "n": {"train": 0, "validation": 0, "test": judged.n},
@@ -73,9 +73,7 @@ def evaluate(
     }
 
 
-def predictions(
-    model: LoadedModel, dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress
-) -> Predictions:
+def predictions(model: Loaded, dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress) -> Predictions:
     """A model's scores for labelled items, beside the truth."""
     targets = model.task.encode(dataset.labels)
     logits = np.concatenate(list(logits_of(model, dataset, batch_size=batch_size, progress=progress)))
@@ -89,7 +87,7 @@ def predictions(
     )
 
 
-def items_to_judge(model: LoadedModel, data: str | Path | Dataset, **columns: str | None) -> tuple[Dataset, str]:
+def items_to_judge(model: Loaded, data: str | Path | Dataset, **columns: str | None) -> tuple[Dataset, str]:
     """The items to judge on, and which they are in words."""
     dataset = read_dataset(data, kind=KINDS[model.task.kind], **columns)
     if dataset.kind == "none" or any(value is None for value in dataset.labels):

@@ -6,7 +6,7 @@ headstart predict runs/mine new.jpg
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+from torch import Tensor
 
-from headstart.artifacts.load import LoadedModel, load_model
+from headstart.artifacts.load import Loaded, LoadedModel, load_model
+from headstart.core.card import ImageInput
 from headstart.core.errors import DataError
 from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Dataset, Item
@@ -43,7 +45,7 @@ class Prediction:
 
 
 def predict(
-    model: LoadedModel | str | Path,
+    model: Loaded | str | Path,
     inputs: Input | Iterable[Input],
     *,
     batch_size: int = BATCH_SIZE,
@@ -59,19 +61,19 @@ def predict(
 
 
 def stream(
-    model: LoadedModel | str | Path,
+    model: Loaded | str | Path,
     inputs: Input | Iterable[Input],
     *,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """As `predict`, each prediction as soon as its batch is done. What does not exist is noticed before the first."""
-    loaded = model if isinstance(model, LoadedModel) else load_model(model)
+    loaded = model if isinstance(model, Loaded) else load_model(model)
     dataset = _dataset([inputs] if isinstance(inputs, Input) else list(inputs))
     return _stream(loaded, dataset, batch_size, progress or Silent())
 
 
-def _stream(model: LoadedModel, dataset: Dataset, batch_size: int, progress: Progress) -> Iterator[Prediction]:
+def _stream(model: Loaded, dataset: Dataset, batch_size: int, progress: Progress) -> Iterator[Prediction]:
     start = 0
     for logits in logits_of(model, dataset, batch_size=batch_size, progress=progress):
         scores = model.scores_of(logits)
@@ -81,18 +83,30 @@ def _stream(model: LoadedModel, dataset: Dataset, batch_size: int, progress: Pro
 
 
 def logits_of(
-    model: LoadedModel, dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress
+    model: Loaded, dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress
 ) -> Iterator[np.ndarray]:
     """Raw outputs (B, K) of the items in order; pictures are read in the background and not kept.
 
     Raises DataError naming an item that cannot be read.
     """
-    batches = Batches(dataset, Pictures(model.contract, memory_limit=0), model.contract)
+    return map(model.combine, member_logits(model.members, dataset, batch_size=batch_size, progress=progress))
+
+
+def member_logits(
+    members: Sequence[LoadedModel], dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress
+) -> Iterator[list[np.ndarray]]:
+    """Raw outputs (B, K) of each model, in their order; models of one contract share their batches."""
+    contracts = dict.fromkeys(member.contract for member in members)
+    batches = {contract: Batches(dataset, Pictures(contract, memory_limit=0), contract) for contract in contracts}
     parts = [range(start, min(start + batch_size, len(dataset))) for start in range(0, len(dataset), batch_size)]
-    views = prefetch(partial(batches.evaluation, part) for part in parts)
+    views = prefetch(partial(_views, batches, part) for part in parts)
     for part, batch in zip(parts, views, strict=True):
-        yield model.logits(batch)
+        yield [member.logits(batch[member.contract]) for member in members]
         progress.advance("predicting", part.stop, len(dataset))
+
+
+def _views(batches: dict[ImageInput, Batches], part: range) -> dict[ImageInput, Tensor]:
+    return {contract: made.evaluation(part) for contract, made in batches.items()}
 
 
 def _dataset(inputs: list[Input]) -> Dataset:

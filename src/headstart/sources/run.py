@@ -53,6 +53,12 @@ class RunSource(Source):
         if not seal or seal[0] != hashlib.sha256(data).hexdigest():
             raise SourceError(f"{file} is damaged or was changed: it does not match {SEAL}. It is refused; fit again.")
         found = json.loads(data)
+        if found.get("kind") == "ensemble":
+            members = ", ".join(str(self._model / member["folder"]) for member in found["members"])
+            raise SourceError(
+                f"{self.folder} holds an ensemble, which has no one encoder to reuse. Take one of its members as the "
+                f"source: {members}."
+            )
         if found.get("format") != FORMAT:
             raise SourceError(f"{file} is of format {found.get('format')!r}; this headstart reads format {FORMAT}.")
         return dict(found)
