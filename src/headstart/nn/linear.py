@@ -24,6 +24,7 @@ Criterion = Literal["log_loss", "accuracy"]
 GRID = tuple(float(c) for c in np.logspace(-5, 2, 15))
 UNTESTED = 0.01
 """The strength where there are too few items or groups to cross-validate."""
+FOLDS = 5
 PATIENCE = 3
 """Strengths without progress before the search ends."""
 BIAS_RIDGE = 1e-4
@@ -57,7 +58,7 @@ def fit_linear(
     *,
     groups: np.ndarray | None = None,
     weights: np.ndarray | None = None,
-    folds: int = 5,
+    folds: int = FOLDS,
     criterion: Criterion = "log_loss",
     grid: tuple[float, ...] = GRID,
     seed: int = 0,
@@ -75,8 +76,7 @@ def fit_linear(
         raise ShapeError(f"{len(features)} rows of features and {len(targets)} targets; expected as many, at least one")
     weights = np.ones(len(features)) if weights is None else np.asarray(weights, dtype=np.float64)
     wanted = np.eye(outputs)[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
-    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    scale[scale < 1e-8 * max(1.0, float(scale.max()))] = np.inf  # a constant says nothing
+    mean, scale = _moments(features)
     fold = assign_folds(targets if kind == "single" else np.zeros(len(targets), dtype=int), groups, folds, seed)
     curve: dict[float, float] = {}
     strength = UNTESTED if len(grid) > 1 else grid[0]
@@ -85,10 +85,36 @@ def fit_linear(
     with threads.threadpool_limits(1, "blas"):
         rows, axes = _rotate((features - mean) / scale)
         if fold.max() > 0 and len(grid) > 1:
-            strength, curve = _choose(rows, wanted, weights, fold, kind, criterion, grid)
+            strength, curve, _ = _choose(rows, wanted, weights, fold, kind, criterion, grid)
         solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (axes @ solution[:-1]).T / scale
     return LinearFit(weight, solution[-1] - weight @ mean, strength, curve)
+
+
+def held_out_losses(
+    features: np.ndarray,
+    targets: np.ndarray,
+    kind: Kind,
+    outputs: int,
+    *,
+    groups: np.ndarray | None = None,
+    criterion: Criterion = "log_loss",
+    seed: int = 0,
+) -> np.ndarray | None:
+    """(N,) loss of each item under the head of the folds that it is not in, at the strength `fit_linear` would take.
+
+    features, targets, kind, outputs, groups: as in `fit_linear`. criterion: the loss that is told; the strength is
+    chosen by the log loss (numbers: the squared error) all the same. It is chosen once for all folds, which flatters
+    the head by far less than the losses' own standard error. None where there is one item or one group.
+    """
+    wanted = np.eye(outputs)[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
+    mean, scale = _moments(features)
+    fold = assign_folds(targets if kind == "single" else np.zeros(len(targets), dtype=int), groups, FOLDS, seed)
+    if fold.max() == 0:
+        return None
+    with require("threadpoolctl", "train", "the probe").threadpool_limits(1, "blas"):
+        rows, _ = _rotate((features - mean) / scale)
+        return _choose(rows, wanted, np.ones(len(rows)), fold, kind, "log_loss", GRID, told=criterion)[2]
 
 
 def softening(
@@ -132,6 +158,13 @@ def assign_folds(classes: np.ndarray, groups: np.ndarray | None, folds: int, see
     return home[units]
 
 
+def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(D,) mean and standard deviation; infinity for a constant, which says nothing."""
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    scale[scale < 1e-8 * max(1.0, float(scale.max(initial=0)))] = np.inf
+    return mean, scale
+
+
 def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, D) -> its coordinates (N, R) on R <= min(N, D) principal axes, and the axes (D, R). Loses nothing."""
     tall = len(rows) >= rows.shape[1]
@@ -150,31 +183,40 @@ def _choose(
     kind: Kind,
     criterion: Criterion,
     grid: tuple[float, ...],
-) -> tuple[float, dict[float, float]]:
-    """The strength that held-out items like best, ties to the smallest, and the mean loss of each that was tried."""
+    told: Criterion | None = None,
+) -> tuple[float, dict[float, float], np.ndarray]:
+    """The strength that held-out items like best, ties to the smallest, and the mean loss of each that was tried.
+
+    Last, the loss of each item (N,) at that strength, by the criterion `told` (None: the one that chose).
+    """
     parts = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
     # An output that a fold's training part has never seen cannot be judged there.
     judged = np.concatenate([_judgeable(wanted[train], wanted[held], kind) for train, held in parts])
-    share = np.concatenate([weights[held] for _, held in parts]) * judged
+    order = np.concatenate([held for _, held in parts])
+    share = weights[order] * judged
     if not share.sum():
-        return UNTESTED, {}
+        return UNTESTED, {}, np.ones(len(rows))
     paths = [_path(rows[train], wanted[train], weights[train], kind, grid, tolerance=1e-3) for train, _ in parts]
     losses: list[np.ndarray] = []
+    others: list[np.ndarray] = []
     means: list[float] = []
     with ThreadPoolExecutor(len(parts)) as pool:
         while len(losses) < len(grid) and len(losses) - int(np.argmin(means or [0])) <= PATIENCE:
             each = [
-                _loss(rows[held] @ theta[:-1] + theta[-1], wanted[held], kind, criterion)
+                rows[held] @ theta[:-1] + theta[-1]
                 for theta, (_, held) in zip(pool.map(next, paths), parts, strict=True)
             ]
-            losses.append(np.concatenate(each))
+            scores = np.concatenate(each)
+            losses.append(_loss(scores, wanted[order], kind, criterion))
+            others.append(_loss(scores, wanted[order], kind, told or criterion))
             means.append(float(np.average(losses[-1], weights=share)))
-    best = int(np.argmin(means))
+    chosen = best = int(np.argmin(means))
     for index, tried in enumerate(losses):
         worse = (tried - losses[best])[share > 0]
         if worse.mean() <= worse.std() / np.sqrt(len(worse)):
-            return grid[index], dict(zip(grid, means, strict=False))
-    return grid[best], dict(zip(grid, means, strict=False))
+            chosen = index
+            break
+    return grid[chosen], dict(zip(grid, means, strict=False)), others[chosen][np.argsort(order)]
 
 
 def _judgeable(train: np.ndarray, held: np.ndarray, kind: Kind) -> np.ndarray:

