@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from headstart.core.progress import Progress
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset, Finding, LabelKind, Role
 from headstart.data.loader import Batches
+from headstart.data.pictures import Pictures
 from headstart.data.splits import assign_splits
 from headstart.data.survey import survey
 from headstart.tasks import TASKS
@@ -38,7 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Target:
-    """The user's data, sound and split, and what is predicted from it."""
+    """The user's data, sound and split, and what is predicted from it.
+
+    alike: ids of items with equal or nearly equal content, which no further division may separate.
+    """
 
     name: str
     task: Task
@@ -46,6 +50,7 @@ class Target:
     parts: Mapping[Role, Part]
     findings: tuple[Finding, ...]
     fingerprint: str
+    alike: tuple[tuple[str, ...], ...] = ()
 
 
 def label_kind(task: str | None) -> LabelKind | None:
@@ -80,18 +85,29 @@ def prepare(dataset: Dataset, contract: ImageInput, *, seed: int, progress: Prog
     parts: dict[Role, Part] = {}
     for role in ROLES:
         indices = [i for i, item in enumerate(dataset.items) if item.split == role]
-        mine = dataset.take(indices)
-        groups = [item.group for item in mine.items]
-        parts[role] = Part(
-            dataset=mine,
-            batches=Batches(mine, found.pictures, contract),
-            targets=task.encode(mine.labels),
-            groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)])
-            if any(groups)
-            else None,
-            digests=tuple(found.digests[i] for i in indices),
-        )
-    return Target(dataset.name, task, contract, parts, found.findings, fingerprint)
+        parts[role] = make_part(dataset, indices, found.digests, found.pictures, contract, task)
+    alike = tuple(tuple(dataset[i].id for i in together) for together in found.near_duplicate_groups)
+    return Target(dataset.name, task, contract, parts, found.findings, fingerprint, alike)
+
+
+def make_part(
+    dataset: Dataset,
+    indices: Sequence[int],
+    digests: Sequence[str],
+    pictures: Pictures | None,
+    contract: ImageInput,
+    task: Task,
+) -> Part:
+    """The items of `dataset` at `indices`. digests: sha256 of the content of each item of the whole data set."""
+    mine = dataset.take(indices)
+    groups = [item.group for item in mine.items]
+    return Part(
+        dataset=mine,
+        batches=Batches(mine, pictures, contract),
+        targets=task.encode(mine.labels),
+        groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
+        digests=tuple(digests[i] for i in indices),
+    )
 
 
 def make_task(dataset: Dataset) -> Task:
