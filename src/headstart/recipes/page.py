@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def report_data(
         history=loop.history,
         notes=_told(loop.notes),
         findings=target.findings,
-        thumbnail=_thumbnails(target.parts["test"]) if recipe.photos else None,
+        thumbnail=thumbnails(target.parts["test"]) if recipe.photos else None,
         next_steps=_next_steps(place),
         environment={name: str(value) for name, value in metrics["environment"].items()},
     )
@@ -81,7 +81,9 @@ def _told(notes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _thumbnails(part: Part) -> Any:
+def thumbnails(part: Part) -> Callable[[int], bytes | None]:
+    """Index of an item -> its picture as a small JPEG, or None where it cannot be read."""
+
     def thumbnail(index: int) -> bytes | None:
         try:
             image = decode(part.dataset[index])

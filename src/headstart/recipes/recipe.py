@@ -56,7 +56,13 @@ class Recipe(Frozen):
     def read(cls, path: Path) -> Recipe:
         """Raises ArtifactError naming the file and the field that does not fit."""
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if isinstance(found, dict) and found.get("kind") == "ensemble":
+                raise ArtifactError(
+                    f"recipe {path} is that of an ensemble. Make it with: headstart ensemble {path} --out {path.parent} "
+                    "--overwrite"
+                )
+            return cls.model_validate(found)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ArtifactError(f"recipe {path} cannot be read: {error}".splitlines()[0]) from error
         except ValidationError as error:

@@ -38,6 +38,18 @@ class CostSummary:
 
 
 @dataclass(frozen=True)
+class Serving:
+    """What it costs to answer with a model. name: of it. size_bytes: of its folder. latency_ms: of one item alone;
+    per_second: items in batches of 32; both of the network alone, the typical of several measurements."""
+
+    name: str
+    parameters: int
+    size_bytes: int
+    latency_ms: float
+    per_second: float
+
+
+@dataclass(frozen=True)
 class NextStep:
     """Something to do with the model. words: what for. command: to be copied into a terminal as it is."""
 
@@ -50,11 +62,14 @@ class ReportData:
     """Everything a report tells.
 
     title: of the page, say the data's name. run: the run folder as the user wrote it. method: its name.
+    further_sources: beside `source`, where several are reused together.
+    ensemble: it joins finished models, so nothing was trained, and the question is whether it beats the best of them.
     n: items by split, as in `metrics.json`. predictions: on the test items; evaluation: of the same.
     verdicts: the first is the headline; () where nothing was compared.
     uncalibrated_ece: before temperature scaling; None where there is no calibration.
     history: rows of the loop, `{"phase", "epoch", "step", "train_loss", "validation_loss", "validation_<metric>",
         "learning_rate"}`; a missing value is a gap.
+    serving: what it costs to answer, of this model and of those it is held against. conclusion: of both, a sentence.
     choices: what was tried, and kept or not. notes: further facts by name (`Loop.note`).
     thumbnail: index of a test item -> its JPEG bytes (160 pixels are plenty), or None if it has no picture. It is
         called for the few items that are shown. None leaves all photos out.
@@ -71,11 +86,15 @@ class ReportData:
     evaluation: Evaluation
     cost: CostSummary
     recipe: str
+    further_sources: Sequence[SourceCard] = ()
+    ensemble: bool = False
     verdicts: Sequence[Verdict] = ()
     baselines: Sequence[BaselineResult] = ()
     uncalibrated_ece: Interval | None = None
     temperature: float = 1.0
     history: Sequence[Mapping[str, Any]] = ()
+    serving: Sequence[Serving] = ()
+    conclusion: str = ""
     choices: Sequence[Choice] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,13 @@ OUTCOMES = {
     "negative": "Transfer hurt",
     "none": "Not compared",
 }
+OUTCOMES_OF_ENSEMBLE = {**OUTCOMES, "positive": "Better", "negative": "Worse"}
 
 
 def page(data: ReportData) -> dict[str, Any]:
     """Everything that the template names."""
     outcome = data.verdicts[0].transfer if data.verdicts else "none"
+    outcomes = OUTCOMES_OF_ENSEMBLE if data.ensemble else OUTCOMES
     primary = data.evaluation.metrics.get(data.task.primary)
     return {
         "data": data,
@@ -53,9 +55,10 @@ def page(data: ReportData) -> dict[str, Any]:
         "primary": metric_name(data.task.primary),
         "primary_value": None if primary is None else figure(primary, data.task.primary),
         "outcome": outcome,
-        "outcome_words": OUTCOMES[outcome],
-        "verdict_words": data.verdicts[0].words.removeprefix(f"{OUTCOMES[outcome]}. ") if data.verdicts else "",
-        "verdicts": _verdicts(data),
+        "outcome_words": outcomes[outcome],
+        "verdict_words": data.verdicts[0].words.removeprefix(f"{outcomes[outcome]}. ") if data.verdicts else "",
+        "verdicts": _verdicts(data, outcomes),
+        "sources": {card.name: card for card in (data.source, *data.further_sources)}.values(),
         "panels": _panels(data),
         "curves": _curves(data),
         "matrix": _matrix(data),
@@ -110,7 +113,7 @@ def seconds(value: float) -> str:
 # -- how good -------------------------------------------------------------------------------------------------------
 
 
-def _verdicts(data: ReportData) -> list[dict[str, Any]]:
+def _verdicts(data: ReportData, outcomes: Mapping[str, str]) -> list[dict[str, Any]]:
     rows = []
     for found in data.verdicts:
         scale, unit = (100, " points") if metric_name(found.metric).share else (1, "")
@@ -119,7 +122,7 @@ def _verdicts(data: ReportData) -> list[dict[str, Any]]:
         rows.append(
             {
                 "verdict": found,
-                "words": OUTCOMES[found.transfer],
+                "words": outcomes[found.transfer],
                 "gain": f"{gain}{unit}",
                 "reach": f"{low} to {high}",
                 "p": probability(found.p_value),
