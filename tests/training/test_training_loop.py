@@ -16,6 +16,7 @@ from headstart.core.method import Phase
 from headstart.data.loader import Batches
 from headstart.data.read import read_dataset
 from headstart.nn.model import Model
+from headstart.nn.truncate import Truncation
 from headstart.tasks.classification import Classification
 from headstart.testing.sources import tiny_source
 from headstart.training.loop import Split, TrainingLoop
@@ -260,3 +261,68 @@ def test_monitored_metrics_point_the_right_way(
     values = [row[f"validation_{monitor}"] for row in loop.history]
     best = min(values) if monitor == "log_loss" else max(values)
     assert abs(loop.validate()) == pytest.approx(best, abs=1e-3)
+
+
+def bottoms(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Batch sizes of the frozen part's forward passes, as they happen."""
+    seen: list[int] = []
+    plain = Truncation.bottom
+
+    def counted(self: Truncation, batch: torch.Tensor) -> torch.Tensor:
+        seen.append(len(batch))
+        return plain(self, batch)
+
+    monkeypatch.setattr(Truncation, "bottom", counted)
+    return seen
+
+
+@pytest.mark.parametrize("phase", [Phase("top", 4, blocks=2), Phase("head", 4, blocks=0)], ids=["top", "head"])
+def test_kept_activations_train_the_same_weights(
+    parts: tuple[Classification, Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: Phase
+) -> None:
+    anew = make(parts, tmp_path / "anew", cached_views=0, precision="float32")
+    anew.train(phase)
+    seen = bottoms(monkeypatch)
+    kept = make(parts, tmp_path / "kept", cached_views=4, precision="float32")
+    kept.train(phase)
+    assert sum(seen) >= 4 * len(parts[1]) + len(parts[2])
+    for name, tensor in weights(anew).items():
+        torch.testing.assert_close(weights(kept)[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+    assert [row["train_loss"] for row in kept.history] == pytest.approx([r["train_loss"] for r in anew.history], 1e-3)
+
+
+def test_a_few_views_serve_every_epoch(
+    parts: tuple[Classification, Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = bottoms(monkeypatch)
+    loop = make(parts, tmp_path, cached_views=2)
+    loop.train(Phase("top", 10, blocks=2))
+    assert sum(seen) < 2 * len(parts[1]) + len(parts[2]) + 20
+    assert loop.history[-1]["train_loss"] < loop.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("at", [3, 11, 17])
+def test_a_kill_among_kept_activations_changes_nothing(
+    parts: tuple[Classification, Split, Split], tmp_path: Path, at: int
+) -> None:
+    phase = Phase("top", 4, blocks=2)
+    whole = make(parts, tmp_path / "whole", cached_views=2)
+    whole.train(phase)
+    with pytest.raises(Killed):
+        make(parts, tmp_path / "cut", KillAt(at), cached_views=2).train(phase)
+    again = make(parts, tmp_path / "cut", cached_views=2)
+    again.train(phase)
+    assert same(weights(whole), weights(again))
+    assert whole.history == again.history
+
+
+@pytest.mark.parametrize("options", [{"augment": {"mixup": 0.2}}, {"adversarial": {"attack": "fgsm"}}])
+def test_inputs_that_are_mixed_or_attacked_are_seen_whole(
+    parts: tuple[Classification, Split, Split],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+) -> None:
+    seen = bottoms(monkeypatch)
+    make(parts, tmp_path, **options).train(Phase("top", 6, blocks=1))
+    assert not seen

@@ -72,6 +72,8 @@ class TrainConfig(Frozen):
     ema: decay of the running average of weights that is evaluated instead of the weights; 0 is off.
     batchnorm: "train" updates running statistics of trained blocks, "freeze" keeps the source's.
     precision: of the forward pass; "auto" takes bfloat16 where it is faster.
+    cached_views: where the first blocks are frozen, how many views of each item are computed up to the first trained
+        block, once, and used in turn; 0 computes each view anew.
     checkpoint_seconds: least time between two checkpoints inside an epoch.
     """
 
@@ -99,6 +101,7 @@ class TrainConfig(Frozen):
     l1: float = Field(0.0, ge=0)
     l2: float = Field(0.0, ge=0)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    cached_views: int = Field(4, ge=0)
     checkpoint_seconds: float = Field(20.0, ge=0)
     augment: AugmentConfig = AugmentConfig()
     adversarial: AdversarialConfig = AdversarialConfig()

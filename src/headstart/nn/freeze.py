@@ -33,6 +33,12 @@ def select(model: Model, phase: Phase) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if name in names or not name.startswith(PREFIX)}
 
 
+def frozen_stages(model: Model, phase: Phase) -> int:
+    """How many of the encoder's stages, from the input on, hold nothing that trains in `phase`."""
+    trained = [name.removeprefix(PREFIX) for name in select(model, phase) if name.startswith(PREFIX)]
+    return min((model.encoder.stage_of(name) for name in trained), default=len(model.encoder.stages()))
+
+
 def apply(model: Model, phase: Phase) -> None:
     """Set `requires_grad` and the modes of every module for `phase`.
 

@@ -73,21 +73,33 @@ def cut(encoder: Encoder, frozen: int, sample: Tensor) -> Truncation | None:
     """The encoder cut behind its first `frozen` stages, or None where that does not give the same function.
 
     sample: a prepared batch (B, ...), B > 1, to try it on. The frozen stages must be in eval mode, else the answer is
-    None: their activations would not be the same twice.
+    None: their activations would not be the same twice. The encoder is left as it was.
     """
-    units = _units(encoder, frozen)
-    ran = _order(encoder, units, sample) if units else []
-    if not ran or any(part.training for module in ran for part in module.modules()):
+    if frozen < 1:
         return None
-    with torch.no_grad():
-        expected = encoder(sample).pooled
+    modes = {module: module.training for module in encoder.modules()}
+    encoder.eval()  # nothing is to move while this is tried
+    try:
+        with torch.no_grad():
+            return _cut(encoder, frozen, sample, modes)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _cut(encoder: Encoder, frozen: int, sample: Tensor, modes: Mapping[nn.Module, bool]) -> Truncation | None:
+    names = {module: name for name, module in encoder.named_modules() if name}
+    ran = _frozen_chain(encoder, frozen, _calls(encoder, sample), names)
+    if not ran or any(modes[part] for module in ran for part in module.modules()):
+        return None
+    expected = encoder(sample).pooled
     # Either the network takes the activations for a batch, or its input stage is given a blank batch and runs.
-    later = tuple(module for module in ran[:-1] if encoder.stage_of(units[module]) > 0)
+    later = tuple(module for module in ran[:-1] if encoder.stage_of(names[module]) > 0)
     for skipped, blank in ((tuple(ran[:-1]), None), (later, torch.zeros_like(sample[:1]))):
         found = Truncation(encoder, skipped, ran[-1], blank)
         with contextlib.suppress(RuntimeError, ValueError, TypeError, AttributeError, IndexError):
             activations = found.bottom(sample)
-            with torch.no_grad(), found.resumed():
+            with found.resumed():
                 again = encoder(activations).pooled
             if again.shape == expected.shape and torch.allclose(again, expected, rtol=1e-5, atol=1e-6):
                 return found
@@ -101,41 +113,41 @@ class _Reached(Exception):
         self.output = output
 
 
-def _units(encoder: Encoder, frozen: int) -> dict[nn.Module, str]:
-    """The largest modules that lie wholly in the first `frozen` stages, and their names."""
-    found: dict[nn.Module, str] = {}
-    inside: list[str] = []
-    for name, module in encoder.named_modules():
-        if not name or any(name.startswith(outer) for outer in inside):
-            continue
-        parts = (f"{name}.{part}" if part else name for part, _ in module.named_modules())
-        if all(encoder.stage_of(part) < frozen for part in parts):
-            found[module] = name
-            inside.append(f"{name}.")
-    return found
-
-
-def _order(encoder: Encoder, units: Mapping[nn.Module, str], sample: Tensor) -> list[nn.Module]:
-    """The frozen modules in the order in which they run; none where one runs twice, or after something that trains."""
-    ran: list[nn.Module] = []
-    frozen = {part for module in units for part in module.modules()}
-    leaves = [m for m in encoder.modules() if m not in frozen and not any(True for _ in m.children())]
+def _calls(encoder: Encoder, sample: Tensor) -> list[nn.Module]:
+    """The modules of the encoder in the order in which their forward passes end."""
+    calls: list[nn.Module] = []
 
     def seen(module: nn.Module, inputs: Any, output: Any) -> None:
-        ran.append(module)
+        calls.append(module)
 
-    handles = [module.register_forward_hook(seen) for module in (*units, *leaves)]
+    handles = [module.register_forward_hook(seen) for name, module in encoder.named_modules() if name]
     try:
-        with torch.no_grad():
-            encoder(sample)
+        encoder(sample)
     finally:
         for handle in handles:
             handle.remove()
-    count = next((i for i, module in enumerate(ran) if module not in units), len(ran))
-    before, after = ran[:count], ran[count:]
-    if len(set(before)) < count or any(module in units for module in after):
+    return calls
+
+
+def _frozen_chain(
+    encoder: Encoder, frozen: int, calls: list[nn.Module], names: Mapping[nn.Module, str]
+) -> list[nn.Module]:
+    """The largest called modules that lie wholly in the first `frozen` stages, in order; none where one of them runs
+    twice, or after something that is not frozen."""
+    whole = {
+        module
+        for module in calls
+        if all(
+            encoder.stage_of(f"{names[module]}.{n}" if n else names[module]) < frozen for n, _ in module.named_modules()
+        )
+    }
+    parts = {part for module in whole for part in module.modules() if part is not module}
+    chain = [module for module in calls if module in whole - parts]
+    free = [module for module in calls if module not in whole | parts and not any(True for _ in module.children())]
+    first = calls.index(free[0]) if free else len(calls)
+    if len(set(chain)) < len(chain) or any(calls.index(module) > first for module in chain):
         return []
-    return before
+    return chain
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,14 +26,16 @@ from headstart.core.task import Task
 from headstart.data.loader import Batches, prefetch
 from headstart.data.transforms.mix import mix
 from headstart.features.bank import FeatureBank
-from headstart.features.extract import extract, trusted_precision
+from headstart.features.extract import BATCH, extract, trusted_precision
 from headstart.nn import freeze
 from headstart.nn.depthwise import FastDepthwise
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.encoder import Encoder
 from headstart.nn.memory import keep_freed_memory
 from headstart.nn.model import Model
+from headstart.nn.truncate import cut
 from headstart.training import checkpoint
+from headstart.training.activations import Activations, worthwhile
 from headstart.training.objective import Objective
 from headstart.training.optim import make_optimizer
 from headstart.training.randomness import derive, permutation
@@ -113,6 +116,7 @@ class TrainingLoop:
         self._progress = progress or Silent()
         self._bank = bank
         self._names: list[str] = []
+        self._activations: Activations | None = None
         self._balance = class_weights(task, train.targets) if config.class_weighting == "balanced" else None
         self._objective(None)
         self._require_monitor(validation)
@@ -148,12 +152,15 @@ class TrainingLoop:
 
     def logits(self, batches: Batches) -> np.ndarray:
         """(N, K) float64 raw outputs of the model as it is now, on the evaluation view."""
+        return self._logits(self._ready(batch) for batch in batches.evaluations())
+
+    def _logits(self, inputs: Iterable[Tensor]) -> np.ndarray:
         self.model.eval()
         rows = []
         with torch.inference_mode():
-            for batch in batches.evaluations():
+            for batch in inputs:
                 with autocast(self.device, self.precision):
-                    rows.append(self.model(self._ready(batch)).double().cpu().numpy())
+                    rows.append(self.model(batch).double().cpu().numpy())
         return np.concatenate(rows) if rows else np.zeros((0, len(self.task.outputs)))
 
     def validate(self) -> float:
@@ -225,15 +232,16 @@ class TrainingLoop:
         average = self._on_device(average)
         best = self._on_device(_under("best.", tensors))
         keep_best = phase.keep_best and len(self.parts["validation"]) > 0
+        freeze.apply(self.model, settings)
+        self._activations = self._kept_activations(settings, phase.epochs)
         if not tensors and keep_best:
             state.best_score, _ = self._judge()
             best = self._weights()
         freeze.apply(self.model, settings)
         started = time.perf_counter() - state.seconds
         saved = time.perf_counter()
-        work = prefetch(
-            self._fetch(settings, step, per_epoch) for step in range(state.step, total if not state.stopped else 0)
-        )
+        fetches = (self._fetch(settings, step, per_epoch) for step in range(state.step, 0 if state.stopped else total))
+        work = (fetch() for fetch in fetches) if self._activations else prefetch(fetches)
         with contextlib.closing(work):
             for pixels, targets in work:
                 step = state.step
@@ -303,19 +311,20 @@ class TrainingLoop:
         self.seconds += time.perf_counter() - started
         for parameter in self.model.parameters():
             parameter.grad = None
+        self._activations = None
         self.model.eval()
 
     def _backward(
         self, objective: Objective, pixels: Tensor, targets: Tensor, share: float, name: str, step: int, part: int
     ) -> float:
-        batch = self._ready(pixels)
+        batch = pixels.to(self.device) if self._activations else self._ready(pixels)
         aim = targets.to(self.device)
         if self.config.augment.mixup or self.config.augment.cutmix:
             seed = derive(self._seed, name, "mix", step, part)
             batch, aim = mix(batch, aim, len(self.task.outputs), self.config.augment, seed)
 
         def run(inputs: Tensor) -> Tensor:
-            with self._accelerator.autocast(), FastDepthwise():
+            with self._accelerator.autocast(), FastDepthwise(), self._shortened():
                 logits: Tensor = self.model(inputs)
             return logits.float()
 
@@ -328,17 +337,59 @@ class TrainingLoop:
     def _fetch(self, phase: Phase, step: int, per_epoch: int) -> Callable[[], tuple[Tensor, Tensor]]:
         epoch, offset = divmod(step, per_epoch)
         train = self.parts["train"]
-        augment = self.config.augment if phase.augment else self.config.augment.model_copy(update={"policy": "none"})
 
         def fetch() -> tuple[Tensor, Tensor]:
             order = permutation(len(train), self._seed, phase.name, epoch)
-            indices = np.array_split(order, per_epoch)[offset]
-            seeds = [derive(self._seed, phase.name, epoch, int(i)) for i in indices]
-            return train.batches.training([int(i) for i in indices], seeds, augment), torch.as_tensor(
-                train.targets[indices]
-            )
+            indices = np.array_split(order, per_epoch)[offset].tolist()
+            if self._activations:
+                inputs = self._activations.training(epoch, indices)
+            else:
+                inputs = self._views(phase, epoch, indices)
+            return inputs, torch.as_tensor(train.targets[indices])
 
         return fetch
+
+    def _views(self, phase: Phase, epoch: int, indices: Sequence[int]) -> Tensor:
+        """What an epoch of the phase sees of the training items at `indices`."""
+        augment = self.config.augment if phase.augment else self.config.augment.model_copy(update={"policy": "none"})
+        seeds = [derive(self._seed, phase.name, epoch, int(i)) for i in indices]
+        return self.parts["train"].batches.training(indices, seeds, augment)
+
+    # -- where the first blocks are frozen -------------------------------------------------------------------
+
+    def _kept_activations(self, phase: Phase, epochs: int) -> Activations | None:
+        """Activations at the end of the frozen part, where there is one and keeping them saves time.
+
+        The model is in the modes of the phase. Inputs that are mixed or attacked must be seen whole.
+        """
+        config, model = self.config, self.model
+        train, validation = self.parts["train"], self.parts["validation"]
+        if config.augment.mixup or config.augment.cutmix or config.adversarial.attack != "none" or len(train) < 2:
+            return None
+        frozen = freeze.frozen_stages(model, phase)
+        sample = self._ready(train.batches.evaluation([0, 1]))
+        truncation = cut(model.encoder, frozen, sample)
+        if truncation is None:
+            return None
+
+        def bottom(batch: Tensor) -> Tensor:
+            with autocast(self.device, self.precision):
+                return truncation.bottom(self._ready(batch))
+
+        def view(number: int) -> Iterator[Tensor]:
+            parts = np.array_split(np.arange(len(train)), range(BATCH, len(train), BATCH))
+            return prefetch((lambda p=p: self._views(phase, number, p.tolist())) for p in parts)  # type: ignore[misc]
+
+        views = (
+            config.cached_views if phase.augment and config.augment.policy != "none" else min(1, config.cached_views)
+        )
+        each = bottom(train.batches.evaluation([0])).nbytes
+        if not worthwhile(len(train), len(validation), epochs, views, each):
+            return None
+        return Activations(bottom, truncation.resumed, view, validation.batches.evaluations, views, BATCH)
+
+    def _shortened(self) -> AbstractContextManager[None]:
+        return self._activations.resumed() if self._activations else contextlib.nullcontext()
 
     # -- settings: the user's configuration over the phase's defaults ----------------------------------------
 
@@ -439,7 +490,12 @@ class TrainingLoop:
         part = self.parts["validation"]
         if not len(part):
             return 0.0, {}
-        logits = self.logits(part.batches)
+        if self._activations:
+            kept = self._activations.validation()
+            with self._activations.resumed():
+                logits = self._logits(batch.to(self.device) for batch in kept)
+        else:
+            logits = self.logits(part.batches)
         loss = float(self.task.loss(torch.as_tensor(logits), torch.as_tensor(part.targets)))
         found = self.task.metrics(part.targets, self.task.scores(logits))
         monitor = self.config.monitor or self.task.primary
