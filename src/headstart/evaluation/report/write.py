@@ -1,10 +1,12 @@
-"""Make the page."""
+"""Make the pages."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from headstart.core.extras import require
 from headstart.evaluation.report import view
@@ -19,6 +21,11 @@ def write_report(path: Path, data: ReportData) -> None:
 
     Raises MissingExtra where jinja2 is not installed.
     """
+    write_page(path, "page.html", view.page(data))
+
+
+def write_page(path: Path, template: str, values: Mapping[str, Any]) -> None:
+    """Write one of the templates beside this file, with the style and the script that all pages share."""
     jinja2 = require("jinja2", "train", "Writing a report")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
@@ -28,8 +35,8 @@ def write_report(path: Path, data: ReportData) -> None:
         lstrip_blocks=True,
     )
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    page = environment.get_template("page.html").render(
-        **view.page(data),
+    page = environment.get_template(template).render(
+        **values,
         style=(_HERE / "page.css").read_text(encoding="utf-8"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

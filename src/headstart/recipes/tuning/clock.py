@@ -1,0 +1,71 @@
+"""How the time of a call is shared between the search, the second judgement of the finalists and the final fits."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headstart.core.duration import seconds_of
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+STARTING = 5.0
+"""Seconds that a worker needs before it trains."""
+
+FITTING = 8.0
+"""Seconds of a fit beside reading and training: baselines, judging, saving."""
+
+SHARE = 1 / 3
+"""The most of the budget that goes into judging finalists again."""
+
+
+class Clock:
+    """budget: seconds or "10m", for everything from now on; None is without end."""
+
+    def __init__(self, budget: float | str | None) -> None:
+        self._began = time.monotonic()
+        self.budget = math.inf if budget is None else seconds_of(budget)
+        self._opening = 0.0
+
+    @property
+    def spent(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def left(self) -> float:
+        return self.budget - self.spent
+
+    def opened(self) -> None:
+        """The data is read and the source loaded: every fit will need about as long for that again."""
+        self._opening = self.spent
+
+    def fits(self, trials: Sequence[FrozenTrial]) -> float:
+        """Seconds to fit each of these once more, in the ordinary way."""
+        return sum(1.2 * _seconds(trial) + self._opening + FITTING for trial in trials)
+
+    def rounds(self, trials: Sequence[FrozenTrial], wanted: int, workers: int) -> int:
+        """How many rounds of judging all of these again there is time for, at most `wanted`."""
+        if self.budget == math.inf:
+            return wanted
+        time_left = min(SHARE * self.budget, self.left - self.fits(trials[:2])) - STARTING
+        return max(0, min(wanted, int(time_left / self._round(trials, workers))))
+
+    def search_is_over(self, trials: Sequence[FrozenTrial], rounds: int, workers: int) -> bool:
+        """Whether the search must make way for what follows it. trials: the finalists so far, () for none yet."""
+        if not trials:
+            return self.left < 0
+        again = STARTING + rounds * self._round(trials, workers) if rounds else 0.0
+        again = again if again <= SHARE * self.budget else SHARE * self.budget
+        return self.left < self.fits(trials[:2]) + again
+
+    @staticmethod
+    def _round(trials: Sequence[FrozenTrial], workers: int) -> float:
+        """Seconds of one round."""
+        return max(1e-3, sum(_seconds(trial) for trial in trials) / workers)
+
+
+def _seconds(trial: FrozenTrial) -> float:
+    return float(trial.user_attrs.get("seconds") or 0.0)

@@ -1,0 +1,183 @@
+"""The trials of a study, in a SQLite file that any number of processes write to at once and that survives any of them.
+
+Every trial has a number, and what it tries follows from the study's seed, its number and the trials before it. A trial
+whose process was killed waits again under its number, and takes up its own checkpoints: one worker, killed as often as
+you like, ends in the trials of one that never was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from headstart.core.extras import require
+from headstart.recipes.tuning.space import PURPOSE, Dimension
+from headstart.training.randomness import derive
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+DATABASE = "study.db"
+STARTUP = 6
+"""Trials before the sampler takes over from chance."""
+
+FIRST_RUNG, KEEP = 25, 2
+"""Successive halving: at 25 and 50 percent of its training a trial must be among the better half of those that came as
+far. Percent, as trials are of different lengths, and the rate follows a schedule to its own end."""
+
+
+class Ledger:
+    """The trials in `folder`. space: what is searched. Raises MissingExtra where optuna is not installed."""
+
+    def __init__(self, folder: Path, space: Mapping[str, Dimension], seed: int) -> None:
+        self._optuna = require("optuna", "tune", PURPOSE)
+        self._optuna.logging.set_verbosity(self._optuna.logging.WARNING)
+        self.states = self._optuna.trial.TrialState
+        self._seed = seed
+        self._lock = FileLock(folder / ".claim.lock")
+        self._space = {key: dimension.distribution() for key, dimension in space.items()}
+        self._size = math.prod(dimension.size for dimension in space.values())
+        with self._lock:
+            self._storage = self._optuna.storages.RDBStorage(
+                f"sqlite:///{folder / DATABASE}", engine_kwargs={"connect_args": {"timeout": 60}}
+            )
+            pruner = self._optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=KEEP)
+            self.search: Study = self._study("search", pruner)
+            self.again: Study = self._study("again", self._optuna.pruners.NopPruner())
+        whole = self._optuna.distributions.IntDistribution
+        self._repeat = {"trial": whole(0, 10**6), "division": whole(0, 10**3)}
+
+    def _study(self, name: str, pruner: Any) -> Study:
+        made: Study = self._optuna.create_study(
+            storage=self._storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+        )
+        return made
+
+    # -- what is to be done ----------------------------------------------------------------------------------------
+
+    def enqueue_first(self, values: Mapping[str, Any]) -> None:
+        """Let the study begin with these values, unless it has begun."""
+        if not self.trials():
+            self.search.enqueue_trial(dict(values))
+
+    def enqueue_again(self, wanted: Sequence[tuple[int, int]]) -> None:
+        """Have (trial, division) judged in this order, those that were excepted, and none that was wanted before."""
+        known = set()
+        for trial in self.again.get_trials(deepcopy=False):
+            asked = _asked(trial)
+            if trial.state == self.states.WAITING and asked not in wanted:
+                self._storage.set_trial_state_values(trial._trial_id, self.states.FAIL)
+            elif trial.state != self.states.FAIL:
+                known.add(asked)
+        for trial_number, division in wanted:
+            if (trial_number, division) not in known:
+                self.again.enqueue_trial({"trial": trial_number, "division": division})
+
+    def claim(self, worker: int, most: int) -> Trial | None:
+        """A trial of the search for this worker: one that waits, else a new one; None where there are `most`."""
+        with self._lock:
+            trials = self.trials()
+            waiting = [t.number for t in trials if t.state == self.states.WAITING]
+            if not waiting and (len(trials) >= most or self._tried(trials) >= self._size):
+                return None
+            number = waiting[0] if waiting else len(trials)
+            self.search.sampler = self._optuna.samplers.TPESampler(
+                multivariate=True, n_startup_trials=STARTUP, seed=derive(self._seed, "trial", number) % 2**32
+            )
+            trial = self.search.ask(self._space)
+            trial.set_user_attr("worker", worker)
+            return trial
+
+    def claim_again(self, worker: int) -> Trial | None:
+        """A trial to be judged once more, for this worker; None where none waits."""
+        with self._lock:
+            if not any(t.state == self.states.WAITING for t in self.again.get_trials(deepcopy=False)):
+                return None
+            trial = self.again.ask(self._repeat)
+            trial.set_user_attr("worker", worker)
+            return trial
+
+    def twin(self, trial: Trial) -> FrozenTrial | None:
+        """A finished trial of the same values: training is repeatable, so its result is this one's too."""
+        done = (self.states.COMPLETE, self.states.PRUNED)
+        found = (t for t in self.trials() if t.state in done and t.params == trial.params)
+        return next(found, None)
+
+    def release(self, worker: int | None = None, *, died: bool = False) -> list[str]:
+        """Let running trials (of one worker, or all) wait to be taken up again. died: it was their process that ended
+        by itself; those that it happens to twice are given up. Returns what was said of each that was given up."""
+        given_up = []
+        for study in (self.search, self.again):
+            for trial in study.get_trials(deepcopy=False):
+                if trial.state != self.states.RUNNING or worker not in (None, trial.user_attrs.get("worker")):
+                    continue
+                deaths = int(trial.user_attrs.get("deaths", 0)) + died
+                self._storage.set_trial_user_attr(trial._trial_id, "deaths", deaths)
+                if deaths > 1:
+                    reason = "its process ended twice before it did (for want of memory?)"
+                    self._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+                    self._storage.set_trial_state_values(trial._trial_id, self.states.FAIL)
+                    given_up.append(f"trial {trial.number}: {reason}")
+                else:
+                    self._storage.set_trial_state_values(trial._trial_id, self.states.WAITING)
+        return given_up
+
+    # -- what was found --------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[FrozenTrial]:
+        """Of the search, by number."""
+        return self.search.get_trials(deepcopy=False)
+
+    def finished(self) -> int:
+        """How many trials have come to any end."""
+        return sum(trial.state.is_finished() for trial in self.trials())
+
+    def is_hopeless(self) -> bool:
+        """Whether the defaults themselves cannot be trained, so that there is nothing to hold trials against."""
+        first = self.trials()[0].state
+        return first.is_finished() and first != self.states.COMPLETE
+
+    def complete(self) -> list[FrozenTrial]:
+        """Those that came to their end, the best first; of equals the earlier."""
+        done = [t for t in self.trials() if t.state == self.states.COMPLETE]
+        return sorted(done, key=lambda t: (-float(t.value or 0.0), t.number))
+
+    def repeats(self) -> dict[tuple[int, int], FrozenTrial]:
+        """Finished judgements on other divisions, by (trial, division)."""
+        done = [t for t in self.again.get_trials(deepcopy=False) if t.state == self.states.COMPLETE]
+        return {_asked(t): t for t in done}
+
+    def importances(self) -> dict[str, float]:
+        """Share of each option in what sets the best quarter of trials apart, the largest first (PED-ANOVA, Watanabe et
+        al. 2023). Pruned trials count as not among the best, which is why they were pruned. {} below 8 trials."""
+        sample = self._optuna.create_study(direction="maximize")
+        for trial in self.trials():
+            if trial.state == self.states.COMPLETE:
+                value = trial.value
+            elif trial.state == self.states.PRUNED and trial.intermediate_values:
+                value = trial.intermediate_values[max(trial.intermediate_values)]
+            else:
+                continue
+            sample.add_trial(
+                self._optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=value)
+            )
+        if len(sample.trials) < 8 or len({t.value for t in sample.trials}) < 2:
+            return {}
+        judge = self._optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25)
+        found: dict[str, float] = self._optuna.importance.get_param_importances(sample, evaluator=judge)
+        return found
+
+    def _tried(self, trials: Sequence[FrozenTrial]) -> int:
+        """How many different points there were."""
+        return len({tuple(sorted((key, str(value)) for key, value in t.params.items())) for t in trials})
+
+
+def _asked(trial: FrozenTrial) -> tuple[int, int]:
+    """(trial, division) that a repeat is of, also while it waits."""
+    found = trial.params or trial.system_attrs["fixed_params"]
+    return found["trial"], found["division"]
