@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from headstart.data.dataset import Dataset, Item
     from headstart.recipes.compare import compare
     from headstart.recipes.doctor import doctor
+    from headstart.recipes.ensemble import ensemble
     from headstart.recipes.evaluate import evaluate
     from headstart.recipes.fit import fit, resume
     from headstart.recipes.predict import Prediction, predict
+    from headstart.recipes.rank import Ranking, rank
     from headstart.recipes.run import Run
     from headstart.recipes.sources import install_sources, list_sources
+    from headstart.recipes.tune import tune
+    from headstart.recipes.tuning.result import Study
 
 __version__ = "0.1.0"
 
@@ -36,20 +40,25 @@ _HOMES = {
     "LoadedModel": "headstart.artifacts.load:LoadedModel",
     "Method": "headstart.core.method:Method",
     "Prediction": "headstart.recipes.predict:Prediction",
+    "Ranking": "headstart.recipes.rank:Ranking",
     "Run": "headstart.recipes.run:Run",
     "Source": "headstart.core.source:Source",
+    "Study": "headstart.recipes.tuning.result:Study",
     "Task": "headstart.core.task:Task",
     "TrainConfig": "headstart.core.config:TrainConfig",
     "UserError": "headstart.core.errors:UserError",
     "compare": "headstart.recipes.compare:compare",
     "doctor": "headstart.recipes.doctor:doctor",
+    "ensemble": "headstart.recipes.ensemble:ensemble",
     "evaluate": "headstart.recipes.evaluate:evaluate",
     "fit": "headstart.recipes.fit:fit",
     "install_sources": "headstart.recipes.sources:install_sources",
     "list_sources": "headstart.recipes.sources:list_sources",
     "load": "headstart.artifacts.load:load_model",
     "predict": "headstart.recipes.predict:predict",
+    "rank": "headstart.recipes.rank:rank",
     "resume": "headstart.recipes.fit:resume",
+    "tune": "headstart.recipes.tune:tune",
 }
 
 __all__ = [
@@ -60,21 +69,26 @@ __all__ = [
     "LoadedModel",
     "Method",
     "Prediction",
+    "Ranking",
     "Run",
     "Source",
+    "Study",
     "Task",
     "TrainConfig",
     "UserError",
     "__version__",
     "compare",
     "doctor",
+    "ensemble",
     "evaluate",
     "fit",
     "install_sources",
     "list_sources",
     "load",
     "predict",
+    "rank",
     "resume",
+    "tune",
 ]
 
 

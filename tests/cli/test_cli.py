@@ -98,6 +98,7 @@ def test_importing_the_package_loads_nothing() -> None:
 
 COMMANDS = (
     "fit",
+    "tune",
     "resume",
     "predict",
     "evaluate",
