@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from headstart.features.extract import extract, trusted_precision
-from headstart.features.store import FeatureStore
+from headstart.features.store import FeatureStore, Shelf
 from headstart.nn.device import Precision, resolve_precision
 from headstart.nn.encoder import Encoder
 
@@ -95,14 +95,26 @@ class FeatureBank:
             self._rows[part] = rows
         return rows
 
+    def missing(self, part: str, indices: Sequence[int]) -> int:
+        """How many of the items at `indices` would have to be encoded."""
+        if part in self._rows:
+            return 0
+        digests = [self._parts[part].digests[i] for i in indices]
+        shelf = self._shelf()
+        return len(digests) - int(shelf.get(digests)[1].sum()) if shelf is not None else len(digests)
+
     def holds(self, encoder: Encoder) -> bool:
         """Whether `encoder` has the very weights that this bank's features come from."""
         mine, theirs = self.encoder.state_dict(), encoder.state_dict()
         return mine.keys() == theirs.keys() and all(torch.equal(mine[n].to(t.device), t) for n, t in theirs.items())
 
+    def _shelf(self) -> Shelf | None:
+        about = {**self._about, "precision": self.precision}
+        return self._store.shelf(about, self._width) if self._store else None
+
     def _find(self, views: Views, wanted: Sequence[int]) -> np.ndarray:
         digests = [views.digests[i] for i in wanted]
-        shelf = self._store.shelf({**self._about, "precision": self.precision}, self._width) if self._store else None
+        shelf = self._shelf()
         if shelf is not None:
             rows, known = shelf.get(digests)
         else:
