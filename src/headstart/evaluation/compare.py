@@ -177,6 +177,7 @@ def _words(
             lead = "Transfer helped" if helped else f"Transfer hurt: {against} is better"
         else:
             lead = f"{subject if helped else against} is better than {against if helped else subject}"
+            lead = lead.replace("the ", "The ", 1) if lead.startswith("the ") else lead
         return (
             f"{lead}. {facts}; the true difference is likely within {reach}. "
             f"Were the two equally good, a difference this large would come up in {_odds(measured.p_value)} such tests."

@@ -17,9 +17,11 @@ from headstart.core.extras import require
 Pool = Literal["logits", "probabilities"]
 Kind = Literal["single", "multi", "number"]
 
-PRIOR_ITEMS = 5.0
+PRIOR_ITEMS = 2.0
 """Strength of the pull towards equal weights: as if so many further items, for each model, spoke for that model alone.
-Two models that differ on every fifth item are pulled more than half the way with 60 items, an eighth with 1,000."""
+Two models that differ on every fifth item are pulled about half the way with 60 items, a twentieth with 1,000. Measured
+on four probes of 20, 60 and 180 items: without it 20 items fit worse weights than equal ones, with more than 5 a weak
+model keeps too much."""
 
 
 def pool(logits: Sequence[np.ndarray], weights: Sequence[float], how: Pool, kind: Kind) -> np.ndarray:

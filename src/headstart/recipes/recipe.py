@@ -59,8 +59,8 @@ class Recipe(Frozen):
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
             if isinstance(found, dict) and found.get("kind") == "ensemble":
                 raise ArtifactError(
-                    f"recipe {path} is that of an ensemble. Make it with: headstart ensemble {path} --out {path.parent} "
-                    "--overwrite"
+                    f"recipe {path} is that of an ensemble. "
+                    f"Make it with: headstart ensemble {path} --out {path.parent} --overwrite"
                 )
             return cls.model_validate(found)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
