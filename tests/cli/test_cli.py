@@ -97,6 +97,7 @@ def test_importing_the_package_loads_nothing() -> None:
 # -- help and usage ---------------------------------------------------------------------------------------------------
 
 COMMANDS = (
+    "rank",
     "fit",
     "tune",
     "resume",

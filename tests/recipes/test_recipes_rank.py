@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ from headstart.testing.sources import tiny_source
 COST = ("seconds", "seconds_features", "seconds_epoch", "encoded")
 
 
+@cache
+def tiny_card(seed: int) -> SourceCard:
+    return tiny_source(seed).card
+
+
 @dataclass(frozen=True)
 class Named(Source):
     """A tiny source under another name, which counts its loads. blind: it sees every picture the same.
@@ -50,7 +56,7 @@ class Named(Source):
 
     @property
     def card(self) -> SourceCard:
-        card = tiny_source(self.seed).card
+        card = tiny_card(self.seed)
         return card.model_copy(update={"name": self.title, "sha256": f"{card.sha256}{self.blind}{self.broken}"})
 
     def availability(self) -> Availability:
