@@ -119,14 +119,14 @@ def trust(data: StudyReport) -> str:
     if fresh:
         mean = sum(fresh) / len(fresh)
         words += f" On {len(fresh)} fresh divisions of the same items it scored {_value(data, mean)} on average."
-    gap = (first - data.test.value) * (1 if data.higher else -1)
-    unit = f"{100 * gap:+.1f} points" if metric_name(data.metric).share else f"{gap:+.3f}"
     reach = figure(data.test, data.metric)
-    doubt = "which" if data.test.low <= first <= data.test.high else "more than"
-    return (
-        f"{words} On the {data.n['test']} test items it is {reach.value} (95% interval {reach.reach}): "
-        f"validation was {unit} more favourable, {doubt} that interval allows."
-    )
+    words += f" On the {data.n['test']} test items it is {reach.value} (95% interval {reach.reach})"
+    gap = (first - data.test.value) * (1 if data.higher else -1)
+    if gap <= 0:
+        return f"{words}: this time validation was not the more favourable of the two."
+    unit = f"{100 * gap:.1f} points" if metric_name(data.metric).share else f"{gap:.3f}"
+    within = "" if data.test.low <= first <= data.test.high else ", more than that interval allows for"
+    return f"{words}: validation was {unit} more favourable{within}."
 
 
 def _value(data: StudyReport, value: float) -> str:
@@ -162,7 +162,7 @@ def _history(data: StudyReport) -> Plot | None:
     series = [
         Series("defaults", "reference", lines=segments([(x.low, default, x.high, default)], x, y)),
         *([Series("ended early", "train", dots=dots(*_columns(groups["pruned"]), x, y))] if groups["pruned"] else []),
-        Series("trial", "points", dots=dots(*_columns(groups["complete"]), x, y)),
+        Series("trial", "model", dots=dots(*_columns(groups["complete"]), x, y)),
         Series("best so far", "model", lines=segments(steps, x, y)),
     ]
     words = (
@@ -184,7 +184,7 @@ def _slices(data: StudyReport) -> list[Plot]:
     for option in ranked[:SLICES]:
         x, at = _axis_of(option, [t.values[option.key] for t in shown])
         series = []
-        for name, style, state in (("ended early", "train", "pruned"), ("trial", "points", "complete")):
+        for name, style, state in (("ended early", "train", "pruned"), ("trial", "model", "complete")):
             mine = [(at(t.values[option.key]), t.value) for t in shown if t.state == state and t.value is not None]
             if mine:
                 series.append(Series(name, style, dots=dots(*_columns(mine), x, y)))

@@ -35,7 +35,7 @@ class Range:
     whole: bool = False
 
     def __str__(self) -> str:
-        return f"{self.low:g}..{self.high:g}{' (log)' if self.log else ''}"
+        return f"{self.low:.4g}..{self.high:.4g}{' (log)' if self.log else ''}"
 
     def nearest(self, value: Any) -> Any:
         """The value of the range that is closest to `value`; its middle where `value` is no number."""
@@ -71,7 +71,7 @@ class Choices:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return ",".join(_text(value) for value in self.values)
+        return ", ".join(_text(value) for value in self.values)
 
     def nearest(self, value: Any) -> Any:
         """`value` if it is one of them, else the first."""
@@ -157,7 +157,8 @@ def _times(key: str, factor: float) -> Callable[[Facts], Dimension | None]:
 
 
 def _strength(name: str) -> Row:
-    return Row(METHOD_PREFIX + name, "a tenth to 10 times", f"methods with a {name}", _times(METHOD_PREFIX + name, 10))
+    key = METHOD_PREFIX + name
+    return Row(key, "a tenth to 10 times", "the method has it", _times(key, 10))
 
 
 TABLE: tuple[Row, ...] = (
@@ -193,17 +194,17 @@ TABLE: tuple[Row, ...] = (
     _strength("l1"),
     _strength("l2"),
     _strength("strength"),
-    Row("method.rank", "2, 4, 8, 16, 32", "adapters with a rank", lambda f: Choices(RANKS)),
-    Row("method.blocks", "1 to all", "methods that freeze below", lambda f: Range(1, f.blocks, whole=True)),
-    Row("method.groups", "1 to all blocks", "gradual unfreezing", lambda f: Range(1, f.blocks, whole=True)),
-    Row("method.factor", "1 to 4", "gradual unfreezing", lambda f: Range(1.0, 4.0)),
-    Row("method.decay", "0.4 to 1", "rates by layer", lambda f: Range(0.4, 1.0)),
-    Row("method.spread", "1 to 4", "soups", lambda f: Range(1.0, 4.0)),
-    Row("method.criterion", "log_loss, accuracy", "the probe", lambda f: Choices(("log_loss", "accuracy"))),
+    Row("method.rank", "2, 4, 8, 16, 32", "the method has it", lambda f: Choices(RANKS)),
+    Row("method.blocks", "1 to all", "the method has it", lambda f: Range(1, f.blocks, whole=True)),
+    Row("method.groups", "1 to all blocks", "the method has it", lambda f: Range(1, f.blocks, whole=True)),
+    Row("method.factor", "1 to 4", "the method has it", lambda f: Range(1.0, 4.0)),
+    Row("method.decay", "0.4 to 1", "the method has it", lambda f: Range(0.4, 1.0)),
+    Row("method.spread", "1 to 4", "the method has it", lambda f: Range(1.0, 4.0)),
+    Row("method.criterion", "log_loss, accuracy", "the method has it", lambda f: Choices(("log_loss", "accuracy"))),
     Row(
         "class_weighting",
         "none, balanced",
-        "the probe, one class an item",
+        "nothing trains, one class an item",
         lambda f: Choices(("none", "balanced")) if not f.phases and f.kind == "single" else None,
     ),
 )
@@ -258,22 +259,26 @@ def _wanted(facts: Facts, wanted: Iterable[str] | Mapping[str, Any]) -> dict[str
             raise ConfigError(f"--space {key} is given twice. Give it once.")
         if key in facts.fixed:
             raise ConfigError(f"{key} is fixed by --set and searched by --space. Leave one of them out.")
-        space[key] = _dimension(key, values, whole=rows[key].type.startswith("whole number"))
+        given = _values(key, values) if isinstance(values, str) else values
+        space[key] = _dimension(key, given, whole=rows[key].type.startswith("whole number"))
         for value in space[key].samples:
             _require_taken(key, value, type(facts.method))
     return space
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def _pair(text: str) -> tuple[str, str]:
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
         raise ConfigError(
             f"--space takes KEY=LOW..HIGH or KEY=A,B,C, got {text!r}. For example: --space learning_rate=1e-5..1e-3"
         )
-    low, dots, high = values.partition("..")
-    if dots:
-        return key.strip(), tuple(_scalar(key.strip(), end) for end in (low, high))
-    return key.strip(), [_scalar(key.strip(), value) for value in values.split(",")]
+    return key.strip(), values
+
+
+def _values(key: str, text: str) -> tuple[Any, ...] | list[Any]:
+    """LOW..HIGH as a tuple, A,B,C as a list."""
+    low, dots, high = text.partition("..")
+    return tuple(_scalar(key, end) for end in (low, high)) if dots else [_scalar(key, v) for v in text.split(",")]
 
 
 def _scalar(key: str, text: str) -> Any:
