@@ -62,14 +62,16 @@ def smaller(data: Path, limit: int, into: Path) -> Path:
     return into
 
 
+class Ended(SystemExit):
+    """A process ended with an error, whose words these are. Stops the benchmark unless it is caught."""
+
+
 def timed(command: list[str], **environment: str) -> float:
-    """Run a whole process and return its seconds. Stops the benchmark, with the process's own words, if it fails."""
+    """Run a whole process and return its seconds. Raises Ended if it fails."""
     before = time.perf_counter()
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(
-            f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-        )
+        raise Ended(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return time.perf_counter() - before
 
 

@@ -25,8 +25,9 @@ from headstart.metrics.intervals import wilson
 PEERS = ROOT / "benchmarks" / "peers"
 
 
-def peer(name: str, script: str, data: Path, out: Path, *options: str) -> dict[str, Any]:
-    seconds = timed([sys.executable, str(PEERS / script), str(data), "--out", str(out), *options])
+def peer(name: str, script: str, data: Path, out: Path, *options: str, python: str = sys.executable) -> dict[str, Any]:
+    """Time a script of benchmarks/peers, run by the interpreter of the environment that has what it imports."""
+    seconds = timed([python, str(PEERS / script), str(data), "--out", str(out), *options])
     result = json.loads(out.read_text())
     return {
         "name": name,

@@ -62,6 +62,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "method-options": method_options,
     "packs": packs,
     "benchmark-fit": result("fit"),
+    "benchmark-time-to-accuracy": result("time_to_accuracy"),
     "benchmark-methods": result("methods"),
     "benchmark-startup": result("startup"),
 }

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 
-import psutil
 import torch
+from curve import Curve
 from timm.data import create_transform
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -62,8 +61,8 @@ def main() -> None:
     model = model.to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
 
-    curve, validated, apart = [], [], 0.0
-    for epoch in range(args.epochs):
+    curve, validated = Curve(), []
+    for _ in range(args.epochs):
         model.train()
         for pictures, labels in train:
             optimizer.zero_grad()
@@ -71,19 +70,9 @@ def main() -> None:
             torch.autograd.backward(loss)
             optimizer.step()
         validated.append(accuracy(model, validation, device))
-        before = time.perf_counter()
-        curve.append(accuracy(model, test, device))
-        if epoch < args.epochs - 1:
-            apart += time.perf_counter() - before
-        print(f"epoch {epoch + 1}: validation {validated[-1]:.3f}, test {curve[-1]:.3f}", flush=True)
+        curve.look(lambda: accuracy(model, test, device))
 
-    result = {
-        "accuracy": curve[-1],
-        "test_by_epoch": curve,
-        "validation_by_epoch": validated,
-        "seconds": time.time() - psutil.Process().create_time() - apart,
-        "seconds_apart": apart,
-    }
+    result = {**curve.result("torchvision"), "validation_by_epoch": validated}
     print(json.dumps(result))
     if args.out:
         args.out.write_text(json.dumps(result, indent=2))

@@ -20,3 +20,10 @@ def efficientnet_lite0() -> Any:
     given = torch.load(path, map_location="cpu", weights_only=True).values()
     model.load_state_dict(dict(zip(model.state_dict(), given, strict=True)))
     return model
+
+
+def body() -> Any:
+    """The network without its head."""
+    model = efficientnet_lite0()
+    model.reset_classifier(0)
+    return model
