@@ -19,17 +19,18 @@ COLOURS = ("#8c8c8c", "#c0392b", "#e08e0b", "#6a4c93", "#b07aa1", "#2f7ebc", "#a
 @dataclass(frozen=True)
 class Line:
     """What a contender did. points: (seconds, accuracy), its end last. end: the interval of the last accuracy.
-    ours: drawn in one colour; lines of one name share their place in the legend."""
+    ours: one colour for all of these, and the label beside the end of each instead of a place in the legend."""
 
     name: str
     points: Sequence[tuple[float, float]]
     end: Interval
     ours: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """title: above it. lines: at least one."""
+    """title: above it. lines: at least one. The same peer has the same colour in all panels."""
 
     title: str
     lines: Sequence[Line]
@@ -66,7 +67,7 @@ def draw(panels: Sequence[Panel]) -> str:
     """The whole figure."""
     peers = dict.fromkeys(line.name for panel in panels for line in panel.lines if not line.ours)
     colours = dict(zip(peers, COLOURS, strict=False))
-    legend = [*((name, colours[name]) for name in peers), ("headstart, a dot a budget", OURS)]
+    legend = [*((name, colours[name]) for name in peers), ("headstart", OURS)]
     width, height = WIDTH * len(panels), HEIGHT + 22 * math.ceil(len(legend) / (2 * len(panels))) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -88,12 +89,12 @@ def draw(panels: Sequence[Panel]) -> str:
 def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
     frame = Frame.around(panel.lines)
     right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
-    parts = [f'<text x="{LEFT}" y="20" font-size="14" font-weight="600">{escape(panel.title)}</text>']
+    parts = [f'<text x="{LEFT}" y="20" font-size="14" font-weight="600">{escape(panel.title)}: test accuracy</text>']
     for tenth in range(round(frame.lowest * 10), round(frame.highest * 10) + 1):
         y = frame.y(tenth / 10)
         parts.append(f'<line x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}" stroke="#e4e4e4"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{tenth / 10:.1f}</text>')
-    for mark in (mark * 10**power for power in range(6) for mark in (1, 3)):
+    for mark in (mark * 10**power for power in range(6) for mark in (1, 2, 5)):
         if frame.fastest <= mark <= frame.slowest:
             x = frame.x(mark)
             parts.append(f'<line x1="{x}" x2="{x}" y1="{floor}" y2="{floor + 4}" stroke="#888"/>')
@@ -113,5 +114,6 @@ def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
             *(f'<circle cx="{px}" cy="{py}" r="2"/>' for px, py in places[:-1]),
             f'<circle cx="{x}" cy="{y}" r="4.5"/>',
             "</g>",
+            f'<text x="{x}" y="{y - 8}" text-anchor="middle" fill="{colour}" font-size="10">{escape(line.label)}</text>',
         ]
     return parts

@@ -1,7 +1,7 @@
 """Accuracy against seconds: headstart with budgets, what people write by hand, and what they install.
 
 Run:     python benchmarks/time_to_accuracy.py [DATASET ...] [--only NAME,...] [--again NAME,...]
-Cost:    about 35 minutes a dataset on 2 CPU cores, and once 5 minutes and 6.5 GB for the peers' environments
+Cost:    about 40 minutes a dataset on 2 CPU cores, and once 5 minutes and 6.5 GB for the peers' environments
 Expect:  first every case in which headstart is beaten, then a table and docs/time_to_accuracy.svg
 
 Same pictures, same splits, same EfficientNet-Lite0 weights, one whole process after the other, imports included,
@@ -353,7 +353,8 @@ def figure(result: Mapping[str, Any]) -> str:
         lines = []
         for end in ends(rows, [*OTHERS, *OURS]):
             path = [(point.seconds, point.accuracy) for point in along(rows, end)]
-            lines.append(Line(TITLES[end.name], path, wilson(end.accuracy * n, n), ours=end.name in OURS))
+            label = end.name.removeprefix("headstart").removeprefix("-") if end.name in OURS else ""
+            lines.append(Line(TITLES[end.name], path, wilson(end.accuracy * n, n), end.name in OURS, label))
         if lines:
             panels.append(Panel(dataset, lines))
     return draw(panels)
