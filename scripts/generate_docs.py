@@ -64,6 +64,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark-fit": result("fit"),
     "benchmark-time-to-accuracy": result("time_to_accuracy"),
     "benchmark-methods": result("methods"),
+    "benchmark-ranking": result("ranking"),
     "benchmark-startup": result("startup"),
 }
 

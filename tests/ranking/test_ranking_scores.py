@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -305,10 +307,12 @@ def test_evidence_that_does_not_fit_is_refused(name: str) -> None:
 # -- the room ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_score_says_what_it_is() -> None:
+def test_every_score_says_what_it_is(repository: Path) -> None:
     for name, scorer in SCORERS.items():
         assert scorer.name == name
         assert scorer.__doc__
         assert scorer.paper or name == "parameters"
+    page = (repository / "docs" / "ranking.md").read_text()
+    assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == set(SCORERS)
     with pytest.raises(ConfigError, match=r"unknown score 'logmee'. Did you mean 'logme'"):
         SCORERS["logmee"]
