@@ -26,9 +26,9 @@ DATABASE = "study.db"
 STARTUP = 6
 """Trials before the sampler takes over from chance."""
 
-FIRST_RUNG, KEEP = 25, 2
-"""Successive halving: at 25 and 50 percent of its training a trial must be among the better half of those that came as
-far. Percent, as trials are of different lengths, and the rate follows a schedule to its own end."""
+RUNGS, KEPT = (25, 50), 2
+"""Successive halving: when 25 and when 50 percent of a trial's training are over it must be among the better half (one
+in `KEPT`) of all that came as far. Percent, as trials are of different lengths, each with a schedule to its own end."""
 
 
 class Ledger:
@@ -46,15 +46,18 @@ class Ledger:
             self._storage = self._optuna.storages.RDBStorage(
                 f"sqlite:///{folder / DATABASE}", engine_kwargs={"connect_args": {"timeout": 60}}
             )
-            pruner = self._optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=KEEP)
-            self.search: Study = self._study("search", pruner)
-            self.again: Study = self._study("again", self._optuna.pruners.NopPruner())
+            self.search = self._study("search")
+            self.again = self._study("again")
         whole = self._optuna.distributions.IntDistribution
         self._repeat = {"trial": whole(0, 10**6), "division": whole(0, 10**3)}
 
-    def _study(self, name: str, pruner: Any) -> Study:
+    def _study(self, name: str) -> Study:
         made: Study = self._optuna.create_study(
-            storage=self._storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+            storage=self._storage,
+            study_name=name,
+            direction="maximize",
+            pruner=self._optuna.pruners.NopPruner(),
+            load_if_exists=True,
         )
         return made
 
@@ -107,6 +110,23 @@ class Ledger:
         done = (self.states.COMPLETE, self.states.PRUNED)
         found = (t for t in self.trials() if t.state in done and t.params == trial.params)
         return next(found, None)
+
+    def is_behind(self, number: int, percent: int) -> bool:
+        """Whether a trial that has just reported its score at `percent` should end (Li et al. 2020, algorithm 2).
+
+        As optuna's SuccessiveHalvingPruner, but read off the reported scores alone: that one notes down which rungs
+        were passed, and so answers differently when a killed trial asks again.
+        """
+        trials = self.trials()
+        before = max((step for step in trials[number].intermediate_values if step < percent), default=-1)
+        for rung in RUNGS:
+            if before < rung <= percent:
+                reached = [_first_from(trial, rung) for trial in trials]
+                scores = sorted((score for score in reached if score is not None), reverse=True)
+                mine = reached[number]
+                if mine is not None and mine < scores[max(1, len(scores) // KEPT) - 1]:
+                    return True
+        return False
 
     def release(self, worker: int | None = None, *, died: bool = False) -> list[str]:
         """Let running trials (of one worker, or all) wait to be taken up again. died: it was their process that ended
@@ -175,6 +195,12 @@ class Ledger:
     def _tried(self, trials: Sequence[FrozenTrial]) -> int:
         """How many different points there were."""
         return len({tuple(sorted((key, str(value)) for key, value in t.params.items())) for t in trials})
+
+
+def _first_from(trial: FrozenTrial, rung: int) -> float | None:
+    """The first score that a trial reported at or after a rung."""
+    steps = [step for step in trial.intermediate_values if step >= rung]
+    return trial.intermediate_values[min(steps)] if steps else None
 
 
 def _asked(trial: FrozenTrial) -> tuple[int, int]:

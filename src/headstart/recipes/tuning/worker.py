@@ -124,7 +124,7 @@ class Worker:
             if percent not in seen:
                 seen.add(percent)
                 trial.report(score, percent)
-            if trial.should_prune() and trial.number > 0:
+            if trial.number > 0 and self.ledger.is_behind(trial.number, percent):
                 raise _Pruned
 
         try:
