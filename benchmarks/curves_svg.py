@@ -114,6 +114,7 @@ def _panel(panel: Panel, colours: dict[str, str]) -> list[str]:
             *(f'<circle cx="{px}" cy="{py}" r="2"/>' for px, py in places[:-1]),
             f'<circle cx="{x}" cy="{y}" r="4.5"/>',
             "</g>",
-            f'<text x="{x}" y="{y - 8}" text-anchor="middle" fill="{colour}" font-size="10">{escape(line.label)}</text>',
+            f'<text x="{x}" y="{y - 8}" fill="{colour}" font-size="10" text-anchor="middle">',
+            f"{escape(line.label)}</text>",
         ]
     return parts
