@@ -75,7 +75,7 @@ def test_json_is_one_document_with_the_metrics_and_the_cost(
     document = json.loads(text)
     assert document["run"] == str(out)
     assert document["ensemble"]["combine"] == "logits"
-    assert [row["name"] for row in document["cost"]["serving"]] == ["ensemble", document["ensemble"]["best_member"]]
+    assert [row["name"] for row in document["cost"]["serving"]] == ["ensemble", document["verdict"]["against"]]
     assert document["cost"]["conclusion"] in words
     code, _, words = here(capsys, *runs, "--out", out)
     assert (code, "a finished run" in words) == (2, True)

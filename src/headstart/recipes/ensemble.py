@@ -3,8 +3,9 @@
     headstart ensemble runs/a runs/b --out runs/both
 
 Checks that the runs were fitted on the same data and split, predicts the validation items again with each, decides
-there how much each counts and the temperature of the whole, and only then looks at the test items: once, beside each
-member. What it costs to answer is measured on this machine against the best member.
+there how much each counts and the temperature of the whole, and only then looks at the test items, once. There it is
+held against the member that does best on them: a gain over that one is a gain over each. So is what it costs to answer,
+measured on this machine.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def ensemble(
     data: where the data is now; None is where the first run found it. seed: of the intervals.
     out: a folder that does not exist yet. photos: whether the report shows test photos.
 
-    The best member is the one that does best on validation items; no choice looks at test items.
+    No choice looks at test items.
+
     Raises ArtifactError for a run that is not finished or was changed, ConfigError or DataError where runs do not fit
     together or the data is not theirs.
     """
@@ -114,22 +116,18 @@ def ensemble(
 
 @dataclass(frozen=True)
 class Decided:
-    """What validation items decided. standing: of each member, what it scores there; best: which scores best.
-
-    metrics: of the whole on the same items.
-    """
+    """What validation items decided. metrics: of the whole on them. standing: the primary metric of each member."""
 
     whole: LoadedEnsemble
-    standing: tuple[float | None, ...]
-    best: int
     metrics: Mapping[str, float]
+    standing: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """An ensemble that was judged. before: without its temperature. alone: each member, by name.
 
-    verdicts: against each member by name, the best one first.
+    verdicts: against each member by name, the one that is hardest to beat first.
     """
 
     recipe: EnsembleRecipe
@@ -144,7 +142,9 @@ class Outcome:
 
     @property
     def best(self) -> Joined:
-        return self.members[self.decided.best]
+        """The member that is hardest to beat on the test items."""
+        first = next(iter(self.verdicts))
+        return next(member for member in self.members if member.name == first)
 
 
 def _join(
@@ -169,7 +169,19 @@ def _join(
         together = decided.whole.combine(raw)
         scores = decided.whole.scores_of(together)
         own = {m.name: m.model.scores_of(z) for m, z in zip(members, raw, strict=True)}
-        best = members[decided.best].name
+        verdicts = {
+            name: verdict(
+                task,
+                test.targets,
+                scores,
+                theirs,
+                against=name,
+                groups=test.groups,
+                seed=recipe.seed,
+                subject="the ensemble",
+            )
+            for name, theirs in own.items()
+        }
         return Outcome(
             recipe=recipe,
             members=members,
@@ -186,19 +198,7 @@ def _join(
                 name: evaluate(task, test.targets, theirs, groups=test.groups, seed=recipe.seed)
                 for name, theirs in own.items()
             },
-            verdicts={
-                name: verdict(
-                    task,
-                    test.targets,
-                    scores,
-                    own[name],
-                    against=name,
-                    groups=test.groups,
-                    seed=recipe.seed,
-                    subject="the ensemble",
-                )
-                for name in sorted(own, key=lambda name: name != best)
-            },
+            verdicts=dict(sorted(verdicts.items(), key=lambda pair: (pair[1].gain, pair[1].low))),
         )
 
 
@@ -210,7 +210,7 @@ def decide(
     combine: Pool,
     place: Path,
 ) -> Decided:
-    """Everything that is chosen: weights, temperature, and the best model. Sees validation items and nothing else.
+    """Everything that is chosen: the weights and the temperature. Sees validation items and nothing else.
 
     logits: (N, K) raw outputs of each model. targets: as `Task.encode` gives them. place: of the model folder to be.
     """
@@ -221,12 +221,10 @@ def decide(
     if task.kind == "single":
         whole = replace(whole, temperature=fit_temperature(together, targets))
     standing = [_metrics(task, targets, model.scores_of(z)) for model, z in zip(models, logits, strict=True)]
-    ranked = [(found.get(task.primary, -np.inf), -found.get("log_loss", np.inf)) for found in standing]
     return Decided(
         whole=whole,
-        standing=tuple(found.get(task.primary) for found in standing),
-        best=max(range(len(models)), key=ranked.__getitem__),
         metrics=_metrics(task, targets, whole.scores_of(together)),
+        standing=tuple(found.get(task.primary) for found in standing),
     )
 
 
@@ -300,8 +298,8 @@ def conclusion(found: Verdict, ours: Serving, best: Serving) -> str:
     )
     advice = {
         "positive": "Worth it, where you can afford that.",
-        "neutral": f"Not worth it: no gain is proved. Serve {best.name}.",
-        "negative": f"Not worth it: it is worse. Serve {best.name}.",
+        "neutral": f"Not worth it: no gain over {best.name} is proved.",
+        "negative": f"Not worth it: {best.name} alone is better.",
     }[found.transfer]
     return f"{name.title} {gain}{unit} ({low} to {high}) over its best member, {best.name}, for {price}. {advice}"
 
@@ -344,7 +342,6 @@ def _document(outcome: Outcome) -> dict[str, Any]:
                 }
                 for member, weight, score in zip(outcome.members, whole.weights, decided.standing, strict=True)
             ],
-            "best_member": outcome.best.name,
         },
         "choices": {},
         "notes": list(outcome.judged.notes),
