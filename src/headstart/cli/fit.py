@@ -6,6 +6,7 @@ import time
 from enum import StrEnum
 from pathlib import Path
 
+import psutil
 import typer
 
 from headstart.cli.output import Interrupted, Json, print_json, table, tell
@@ -56,6 +57,9 @@ def command(
         "auto", help="The pretrained model to reuse; see headstart sources.", autocompletion=_sources
     ),
     method: str = typer.Option("auto", help="How to reuse it.", autocompletion=_methods),
+    budget: str = typer.Option(
+        None, metavar="TIME", show_default=False, help="How long auto may take, as in 60s or 10m; it stops by itself."
+    ),
     out: Path = typer.Option(None, help="The run folder; by default a new one below runs/.", show_default=False),
     input: str = typer.Option(None, "--input", metavar="COL", help="Column of a table that names the images."),
     label: str = typer.Option(
@@ -93,6 +97,8 @@ def command(
                 data,
                 source=source,
                 method=method,
+                budget=budget,
+                began=psutil.Process().create_time(),
                 out=out,
                 task=task.value if task else None,
                 input=input,

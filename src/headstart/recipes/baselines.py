@@ -54,8 +54,10 @@ def probe_baseline(target: Target, bank: FeatureBank, seed: int) -> Baseline:
     return _linear("probe", "frozen features of the source, logistic regression", target, bank, seed)
 
 
-def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Baseline, Baseline]:
-    """(pixels, random network): what the same head makes of raw pixels, and of the source's own network untrained.
+def no_transfer_baselines(
+    target: Target, source: Source, seed: int, *, random_network: bool = True
+) -> tuple[Baseline, ...]:
+    """What the same head makes of raw pixels, and of the source's own network untrained (where `random_network`).
 
     The random network sees the pictures at half the resolution, a quarter of the cost.
     """
@@ -66,15 +68,17 @@ def no_transfer_baselines(target: Target, source: Source, seed: int) -> tuple[Ba
         _cached(lambda role: _pixels(target, role)),
         seed,
     )
+    if not random_network:
+        return (pixels,)
     bank = _random_network(target, source, seed)
-    random_network = _linear(
+    untrained = _linear(
         "random_network",
         "frozen features of the same network with random weights, logistic regression",
         target,
         bank,
         seed,
     )
-    return pixels, replace(random_network, encoded=bank.encoded)
+    return pixels, replace(untrained, encoded=bank.encoded)
 
 
 def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 
 
 class Stopwatch:
-    """Seconds by stage; stages may nest, each counts all that happens within it."""
+    """Seconds by stage; stages may nest, each counts all that happens within it.
 
-    def __init__(self) -> None:
+    began: by `time.time`; None is now. started: the same by `time.perf_counter`.
+    """
+
+    def __init__(self, began: float | None = None) -> None:
         self.stages: dict[str, float] = {}
-        self._started = time.perf_counter()
+        self.started = time.perf_counter() - (0.0 if began is None else time.time() - began)
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -25,7 +28,7 @@ class Stopwatch:
 
     @property
     def total(self) -> float:
-        return time.perf_counter() - self._started
+        return time.perf_counter() - self.started
 
 
 def peak_memory_mb() -> float:

@@ -13,27 +13,29 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from headstart import __version__
-from headstart.core.errors import ArtifactError, SourceError, UserError
+from headstart.core.duration import seconds_of
+from headstart.core.errors import ArtifactError, ConfigError, SourceError, UserError
 from headstart.core.method import Method
 from headstart.core.options import METHOD_PREFIX, train_config
 from headstart.core.progress import Progress, Silent
 from headstart.core.source import Source
-from headstart.data.dataset import Dataset, Role
+from headstart.data.dataset import Dataset
 from headstart.data.read import read_dataset
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
 from headstart.nn.encoder import Encoder
 from headstart.recipes import folder
+from headstart.recipes.auto.plan import Move, default_plan
+from headstart.recipes.auto.search import Entrant, Search
 from headstart.recipes.baselines import Baseline, best_of, no_transfer_baselines, probe_baseline, scratch_baseline
 from headstart.recipes.cost import Stopwatch
 from headstart.recipes.encode import feature_bank
+from headstart.recipes.fitted import Fitted, Member, final_logits
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.publish import Outcome, publish
@@ -41,10 +43,10 @@ from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
 from headstart.sources import PACKS, resolve
 from headstart.tracking.recorder import Recorder
-from headstart.training.loop import TrainingLoop
 
 DEFAULT_METHOD = "lp-ft"
 PREFERRED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1")
+"""Packs that `auto` may use, those first that say most for their cost."""
 
 
 def fit(
@@ -52,6 +54,7 @@ def fit(
     *,
     source: str | Source = "auto",
     method: str = "auto",
+    budget: str | float | None = None,
     out: str | Path | None = None,
     task: str | None = None,
     input: str | None = None,
@@ -65,17 +68,22 @@ def fit(
     overwrite: bool = False,
     photos: bool = True,
     progress: Progress | None = None,
+    began: float | None = None,
 ) -> Run:
     """Fit a model to `data` and judge it.
 
     data: a folder (`class/*.jpg`, or splits above the classes), a table, `hf:NAME`, a Dataset, or the `recipe.yaml` of
         an earlier run, which is then done again (of the other arguments only `out`, `overwrite` and `progress` count).
-    source: a name as in `headstart sources`, or a Source. method: a name as in `headstart.methods.METHODS`.
+    source: a name as in `headstart sources`, or a Source. method: a name as in `headstart.methods.METHODS`; "auto"
+        starts from a frozen probe and replaces it only on validation evidence.
+    budget: how long all of it may take with `method="auto"`, as "60s" or a number of seconds: the best use is made of
+        it. None tries the probe and lp-ft, always.
     task: "classification", "multilabel" or "regression"; None reads it off the labels.
     input, label, group, split: columns of a table.
     options: fields of TrainConfig (`{"epochs": 5, "augment.mixup": 0.2}`) and of the method (`{"method.alpha": 0.01}`).
     verdict: "quick" compares with no transfer, "full" also trains the same network from scratch for the same time,
         "none" neither.
+    began: when the work began, by `time.time`, where that was before this call; a budget counts from then.
     out: a folder that does not exist yet; None makes one below `runs/`. photos: whether the report shows test photos.
 
     Raises UserError (DataError, SourceError, ConfigError, ...) before anything is written where the input is at fault.
@@ -87,6 +95,11 @@ def fit(
     else:
         options = dict(options or {})
         chosen = source if isinstance(source, Source) else resolve(_default_source() if source == "auto" else source)
+        if budget is not None and method != "auto":
+            raise ConfigError(
+                f"budget {str(budget)!r} was given with the method {method!r}: a budget is for method auto, which "
+                "chooses what to do with it. Leave out --method, or give --set epochs=N instead of --budget."
+            )
         recipe = Recipe(
             headstart=__version__,
             data=DataRecipe(
@@ -97,12 +110,10 @@ def fit(
                 split=split,
                 task=task,
             ),
-            source=chosen.card.name
-            if isinstance(source, Source)
-            else _default_source()
-            if source == "auto"
-            else source,
-            method=DEFAULT_METHOD if method == "auto" else method,
+            source=source if isinstance(source, str) and source != "auto" else chosen.card.name,
+            further_sources=_others(chosen.card.name) if source == "auto" and budget is not None else (),
+            method=method,
+            budget=None if budget is None else seconds_of(budget),
             method_options={
                 k.removeprefix(METHOD_PREFIX): v for k, v in options.items() if k.startswith(METHOD_PREFIX)
             },
@@ -113,10 +124,10 @@ def fit(
             photos=photos,
         )
         dataset = data if isinstance(data, Dataset) else _read(recipe)
-    moved = _method(recipe)
+    _method(recipe)  # raises where an option does not fit, before anything is done
     place = Path(out) if out is not None else _fresh_folder(dataset.name)
     folder.require_free(place, overwrite)
-    watch = Stopwatch()
+    watch = Stopwatch(began)
     target, encoder = _open(dataset, chosen, recipe, progress, watch)
     recipe = recipe.model_copy(
         update={
@@ -128,7 +139,7 @@ def fit(
         folder.clear(place)
         folder.write_text(place / "recipe.yaml", recipe.to_yaml())
         try:
-            return _run(recipe, target, chosen, encoder, moved, place, progress, watch, resumed=False)
+            return _run(recipe, target, chosen, encoder, place, progress, watch, resumed=False)
         except UserError:
             if not (place / "checkpoints").exists():  # nothing was learned yet: leave nothing behind
                 folder.clear(place)
@@ -162,7 +173,7 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
             "Fit again with --overwrite."
         )
     with folder.only_writer(place):
-        return _run(recipe, target, chosen, encoder, _method(recipe), place, progress, watch, resumed=True)
+        return _run(recipe, target, chosen, encoder, place, progress, watch, resumed=True)
 
 
 def _run(
@@ -170,7 +181,6 @@ def _run(
     target: Target,
     source: Source,
     encoder: Encoder,
-    method: Method,
     place: Path,
     progress: Progress,
     watch: Stopwatch,
@@ -181,35 +191,28 @@ def _run(
     with Recorder(place, recipe.track, recipe.model_dump(mode="json"), resume=resumed, say=progress.say) as recorder:
         for finding in target.findings:
             recorder.text(f"data: {finding.code}", finding.message)
-        with watch("source"):
-            bank = feature_bank(source, target.parts, wanted=recipe.train.precision, load=lambda: encoder)
-            model = new_model(source, target, recipe.seed, pretrained=method.pretrained)
-            loop = make_loop(
-                model,
-                target,
-                recipe.train,
-                recipe.seed,
-                place / "checkpoints",
-                precision=bank.precision,
-                bank=bank,
-                record=recorder.row,
-                progress=progress,
-            )
-        progress.stage(f"{recipe.method}: training")
+        bank = feature_bank(source, target.parts, wanted=recipe.train.precision, load=lambda: encoder)
         with watch("method"):
-            method.fit(model, loop)
-        progress.stage("predicting")
-        with watch("prediction"):
-            logits = {role: _logits(loop, bank, target, role) for role in ("validation", "test")}
+            if recipe.method == "auto":
+                search = _search(recipe, Entrant(source, target, bank), place, recorder, progress, watch)
+                fitted, encoded = search.run(), search.encoded
+                settled = {
+                    "plan": tuple(move.model_dump(mode="json") for move in search.moves),
+                    "random_network": recipe.random_network and search.can_afford_a_random_network,
+                }
+                recipe = recipe.model_copy(update=settled)
+                folder.write_text(place / "recipe.yaml", recipe.to_yaml())
+            else:
+                fitted = _apply(recipe, target, source, bank, place, recorder, progress)
+                encoded = bank.encoded
         with watch("baselines"):
             baselines: dict[str, Baseline] = {}
             if recipe.verdict != "none":
                 progress.stage("baselines without transfer")
-                pixels, random_network = no_transfer_baselines(target, source, recipe.seed)
+                found = no_transfer_baselines(target, source, recipe.seed, random_network=recipe.random_network)
                 baselines = {
-                    "no_transfer": best_of("no_transfer", (pixels, random_network)),
-                    "pixels": pixels,
-                    "random_network": random_network,
+                    "no_transfer": best_of("no_transfer", found),
+                    **{baseline.name: baseline for baseline in found},
                     "probe": probe_baseline(target, bank, recipe.seed),
                 }
             if recipe.verdict == "full":
@@ -218,20 +221,72 @@ def _run(
                 baselines["scratch"], epochs = scratch_baseline(recipe, target, source, place, budget, progress)
                 recipe = recipe.model_copy(update={"scratch_epochs": epochs})
                 folder.write_text(place / "recipe.yaml", recipe.to_yaml())
-        encoded = bank.encoded + sum(b.encoded for b in baselines.values() if b.name != "no_transfer")
-        outcome = Outcome(recipe, target, source.card, method, loop, logits, baselines, encoded)
-        return publish(outcome, place, recorder, progress, watch)
+        encoded += sum(b.encoded for b in baselines.values() if b.name != "no_transfer")
+        return publish(Outcome(recipe, target, fitted, baselines, encoded), place, recorder, progress, watch)
 
 
-def _logits(loop: TrainingLoop, bank: FeatureBank, target: Target, role: Role) -> np.ndarray:
-    """(N, K) of the final model; from the bank's features where the encoder is still the source's."""
-    if bank.holds(loop.model.encoder):
-        with torch.inference_mode():
-            head = loop.model.head.cpu().float()
-            rows: np.ndarray = head(torch.from_numpy(bank(role))).double().numpy()
-            loop.model.to(loop.device)
-        return rows
-    return loop.logits(target.parts[role].batches)
+def _apply(
+    recipe: Recipe,
+    target: Target,
+    source: Source,
+    bank: FeatureBank,
+    place: Path,
+    recorder: Recorder,
+    progress: Progress,
+) -> Fitted:
+    """One method, as the user named it."""
+    method = _method(recipe)
+    model = new_model(source, target, recipe.seed, pretrained=method.pretrained)
+    loop = make_loop(
+        model,
+        target,
+        recipe.train,
+        recipe.seed,
+        place / "checkpoints",
+        precision=bank.precision,
+        bank=bank,
+        record=recorder.row,
+        progress=progress,
+    )
+    progress.stage(f"{recipe.method}: training")
+    method.fit(model, loop)
+    progress.stage("predicting")
+    heads = sum(p.numel() for p in model.head.parameters())
+    return Fitted(
+        method=recipe.method,
+        members=(Member(model, source.card, target.parts, loop.precision),),
+        logits={role: final_logits(loop, bank, role, target.parts[role]) for role in ("validation", "test")},
+        history=loop.history,
+        notes=loop.notes,
+        parameters_trained=loop.parameters_trained or heads,
+    )
+
+
+def _search(
+    recipe: Recipe, first: Entrant, place: Path, recorder: Recorder, progress: Progress, watch: Stopwatch
+) -> Search:
+    """The planner, with the sources that it may use."""
+
+    def other(name: str) -> Entrant:
+        source = resolve(name)
+        target = first.target.shown_as(source.card.input)
+        return Entrant(source, target, feature_bank(source, target.parts, wanted=recipe.train.precision))
+
+    plan = recipe.plan
+    if plan is None and recipe.budget is None:
+        moves = default_plan(first.name, recipe.train.epochs)
+    else:
+        moves = tuple(Move.model_validate(move) for move in plan or ())
+    return Search(
+        recipe,
+        first,
+        [partial(other, name) for name in recipe.further_sources],
+        place,
+        plan=moves,
+        deadline=None if recipe.budget is None or plan is not None else watch.started + recipe.budget,
+        record=recorder.row,
+        progress=progress,
+    )
 
 
 def _open(
@@ -253,7 +308,14 @@ def _read(recipe: Recipe) -> Dataset:
 
 
 def _method(recipe: Recipe) -> Method:
-    return make_method(recipe.method, recipe.method_options)
+    """Raises ConfigError for a method that is not known, or options that it does not have."""
+    return make_method(DEFAULT_METHOD if recipe.method == "auto" else recipe.method, recipe.method_options)
+
+
+def _others(first: str) -> tuple[str, ...]:
+    """The packs on this machine beside the first, those of the best sources first."""
+    here = [name for name in PREFERRED if PACKS[name].availability().here]
+    return tuple(name for name in here if name != first)
 
 
 def _default_source() -> str:

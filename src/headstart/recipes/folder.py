@@ -16,6 +16,7 @@ from headstart.core.errors import ArtifactError, ConfigError, DataError
 
 OURS = (
     "recipe.yaml",
+    "plan.json",
     "metrics.json",
     "report.html",
     "log.jsonl",

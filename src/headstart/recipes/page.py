@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-from headstart.core.card import SourceCard
 from headstart.core.errors import DataError
 from headstart.data.images import decode
 from headstart.evaluation.compare import Verdict
@@ -18,9 +17,9 @@ from headstart.evaluation.evaluate import Evaluation
 from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.report.content import BaselineResult, CostSummary, NextStep, ReportData
 from headstart.recipes.baselines import Baseline
+from headstart.recipes.fitted import Fitted
 from headstart.recipes.prepare import Part, Target
 from headstart.recipes.recipe import Recipe
-from headstart.training.loop import TrainingLoop
 
 THUMBNAIL = 160
 
@@ -29,8 +28,7 @@ def report_data(
     place: Path,
     recipe: Recipe,
     target: Target,
-    source: SourceCard,
-    loop: TrainingLoop,
+    fitted: Fitted,
     judged: Evaluation,
     uncalibrated: Evaluation,
     predictions: Predictions,
@@ -44,8 +42,9 @@ def report_data(
         title=target.name,
         run=str(place),
         task=target.task,
-        method=recipe.method,
-        source=source,
+        method=fitted.method,
+        source=fitted.members[0].source,
+        further_sources=[member.source for member in fitted.members[1:]],
         n=metrics["n"],
         predictions=predictions,
         evaluation=judged,
@@ -64,8 +63,9 @@ def report_data(
         ],
         uncalibrated_ece=uncalibrated.metrics.get("ece"),
         temperature=metrics["temperature"],
-        history=loop.history,
-        notes=_told(loop.notes),
+        history=fitted.history,
+        choices=fitted.choices,
+        notes=_told(fitted.notes),
         findings=target.findings,
         thumbnail=thumbnails(target.parts["test"]) if recipe.photos else None,
         next_steps=_next_steps(place),

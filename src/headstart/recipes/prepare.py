@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,13 @@ class Target:
     findings: tuple[Finding, ...]
     fingerprint: str
     alike: tuple[tuple[str, ...], ...] = ()
+
+    def shown_as(self, contract: ImageInput) -> Target:
+        """The same target under another preprocessing."""
+        parts = {
+            role: replace(part, batches=Batches(part.dataset, None, contract)) for role, part in self.parts.items()
+        }
+        return self if contract == self.contract else replace(self, contract=contract, parts=parts)
 
 
 def label_kind(task: str | None) -> LabelKind | None:

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from headstart import __version__
+from headstart.artifacts import save as artifacts
 from headstart.artifacts.card import CardFacts
-from headstart.artifacts.save import save_model
-from headstart.core.card import SourceCard
-from headstart.core.method import Method
+from headstart.artifacts.save import save_ensemble, save_model
 from headstart.core.progress import Progress
 from headstart.core.task import Task
 from headstart.evaluation.compare import Verdict, verdict
@@ -26,15 +25,16 @@ from headstart.evaluation.report.write import write_report
 from headstart.losses.adversarial import Box, robust_accuracy
 from headstart.metrics.calibration import fit_temperature
 from headstart.metrics.intervals import wilson
+from headstart.nn.device import Precision, best_device
 from headstart.recipes import folder
 from headstart.recipes.baselines import Baseline
 from headstart.recipes.cost import Stopwatch, peak_memory_mb
+from headstart.recipes.fitted import Fitted, Member
 from headstart.recipes.page import report_data
 from headstart.recipes.prepare import Part, Target
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.run import Run
 from headstart.tracking.recorder import Recorder
-from headstart.training.loop import TrainingLoop
 
 SCHEMA = 1
 PROBES = 4
@@ -48,18 +48,15 @@ CALLED = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method ended with. logits: (N, K) of the final model by part; "test" is looked at here for the first time.
+    """A run that has only to be judged. baselines: by name as in `metrics.json`.
 
-    baselines: by name as in `metrics.json`. encoded: items that went through a frozen encoder; the others' features
+    encoded: items that went through a frozen encoder; the others' features
     were in the store.
     """
 
     recipe: Recipe
     target: Target
-    source: SourceCard
-    method: Method
-    loop: TrainingLoop
-    logits: dict[str, np.ndarray]
+    fitted: Fitted
     baselines: dict[str, Baseline]
     encoded: int
 
@@ -70,13 +67,13 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
     test = target.parts["test"]
     progress.stage("judging")
     with watch("judging"):
-        temperature = calibrated(task, outcome.logits["validation"], target.parts["validation"].targets)
-        scores = scaled(task, outcome.logits["test"], temperature)
+        temperature = calibrated(task, outcome.fitted.logits["validation"], target.parts["validation"].targets)
+        scores = scaled(task, outcome.fitted.logits["test"], temperature)
         judged = evaluate(task, test.targets, scores, groups=test.groups, seed=recipe.seed)
         before = evaluate(
             task,
             test.targets,
-            scaled(task, outcome.logits["test"], 1.0),
+            scaled(task, outcome.fitted.logits["test"], 1.0),
             groups=test.groups,
             seed=recipe.seed,
             resamples=100,
@@ -97,29 +94,20 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
             )
             for name, baseline in outcome.baselines.items()
         }
-        robust = _robust(outcome, test)
+        robust = _robust(outcome, outcome.fitted.members[0].parts["test"])
     progress.stage("saving")
     metrics = _metrics(outcome, judged, before, baselines, verdicts, robust, temperature)
     predictions = Predictions(task, tuple(item.id for item in test.dataset.items), test.targets, scores, test.groups)
     with watch("saving"):
-        save_model(
-            place / "model",
-            model=outcome.loop.model,
-            task=task,
-            contract=target.contract,
-            source=outcome.source,
-            temperature=temperature,
-            precision=outcome.loop.precision,
-            probes=_probes(target),
-            facts=CardFacts(
-                name=place.name,
-                data=target.name,
-                fingerprint=target.fingerprint,
-                metrics=metrics,
-                seed=recipe.seed,
-                warnings=tuple(f.message for f in target.findings),
-            ),
+        facts = CardFacts(
+            name=place.name,
+            data=target.name,
+            fingerprint=target.fingerprint,
+            metrics=metrics,
+            seed=recipe.seed,
+            warnings=tuple(f.message for f in target.findings),
         )
+        _save(place / "model", outcome, temperature, facts)
         predictions.save(place / "predictions.jsonl")
     metrics["cost"] = _cost(outcome, watch)
     headline = AGAINST.get(recipe.verdict)
@@ -128,8 +116,7 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
         place,
         recipe,
         target,
-        outcome.source,
-        outcome.loop,
+        outcome.fitted,
         judged,
         before,
         predictions,
@@ -164,7 +151,7 @@ def _metrics(
     robust: dict[str, Any] | None,
     temperature: float,
 ) -> dict[str, Any]:
-    recipe, target, loop = outcome.recipe, outcome.target, outcome.loop
+    recipe, target, fitted = outcome.recipe, outcome.target, outcome.fitted
     test = {name: interval.to_json() for name, interval in judged.metrics.items()}
     if robust is not None:
         test["robust_accuracy"] = robust
@@ -175,8 +162,8 @@ def _metrics(
         "headstart": __version__,
         "task": target.task.name,
         "primary": target.task.primary,
-        "source": outcome.source.name,
-        "method": recipe.method,
+        "source": fitted.source_name,
+        "method": fitted.method,
         "seed": recipe.seed,
         "n": {role: len(part) for role, part in target.parts.items()},
         "test": test,
@@ -184,7 +171,9 @@ def _metrics(
             name: interval.to_json() for name, interval in before.metrics.items() if name in ("ece", "log_loss")
         },
         "validation": _defined(
-            target.task.metrics(validation.targets, scaled(target.task, outcome.logits["validation"], temperature))
+            target.task.metrics(
+                validation.targets, scaled(target.task, outcome.fitted.logits["validation"], temperature)
+            )
             if len(validation)
             else {}
         ),
@@ -196,11 +185,15 @@ def _metrics(
         },
         "verdict": verdicts[against].to_json() | {"against": against} if against else None,
         "verdicts": {name: found.to_json() | {"against": name} for name, found in verdicts.items()},
-        "choices": loop.notes,
+        "choices": dict(fitted.notes),
+        "tried": [
+            {"name": c.name, "validation": c.score if math.isfinite(c.score) else None, "kept": c.kept, **c.detail}
+            for c in fitted.choices
+        ],
         "notes": list(judged.notes),
         "warnings": [{"code": f.code, "message": f.message, "items": list(f.items)} for f in target.findings],
         "data": {"name": target.name, "fingerprint": target.fingerprint},
-        "environment": environment(loop),
+        "environment": environment(fitted.members[0].precision),
         "cost": {},
     }
 
@@ -216,27 +209,55 @@ def _cost(outcome: Outcome, watch: Stopwatch) -> dict[str, Any]:
         "seconds_by_stage": {name: round(seconds, 3) for name, seconds in watch.stages.items()},
         "items_encoded": outcome.encoded,
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "parameters_trained": outcome.loop.parameters_trained
-        or sum(p.numel() for p in outcome.loop.model.head.parameters()),
-        "parameters_total": sum(p.numel() for p in outcome.loop.model.parameters()),
+        "parameters_trained": outcome.fitted.parameters_trained,
+        "parameters_total": sum(p.numel() for member in outcome.fitted.members for p in member.model.parameters()),
     }
 
 
-def environment(loop: TrainingLoop) -> dict[str, Any]:
+def environment(precision: Precision) -> dict[str, Any]:
     """What the numbers depend on beside the recipe."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(terse=True),
-        "device": loop.device.type,
-        "precision": loop.precision,
+        "device": best_device().type,
+        "precision": precision,
         "threads": torch.get_num_threads(),
     }
 
 
-def _probes(target: Target) -> np.ndarray:
+def _save(folder: Path, outcome: Outcome, temperature: float, facts: CardFacts) -> None:
+    """One network as it is, several as members whose logits are summed."""
+    task, members = outcome.target.task, outcome.fitted.members
+    if len(members) == 1:
+        (member,) = members
+        save_model(
+            folder,
+            model=member.model,
+            task=task,
+            contract=member.source.input,
+            source=member.source,
+            temperature=temperature,
+            precision=member.precision,
+            probes=_probes(member),
+            facts=facts,
+        )
+        return
+    save_ensemble(
+        folder,
+        members=[
+            artifacts.Member(m.model, m.source.input, m.source, _probes(m), precision=m.precision) for m in members
+        ],
+        combine="logits",
+        task=task,
+        temperature=temperature,
+        facts=facts,
+    )
+
+
+def _probes(member: Member) -> np.ndarray:
     """(n, crop, crop, 3) uint8: a few items that the saved model must always answer alike."""
-    part = next(p for p in (target.parts["validation"], target.parts["train"]) if len(p))
+    part = next(p for p in (member.parts["validation"], member.parts["train"]) if len(p))
     count = min(PROBES, len(part))
     spread = [round(i * (len(part) - 1) / max(count - 1, 1)) for i in range(count)]
     return np.ascontiguousarray(part.batches.evaluation(spread).permute(0, 2, 3, 1).numpy())
@@ -244,16 +265,17 @@ def _probes(target: Target) -> np.ndarray:
 
 def _robust(outcome: Outcome, test: Part) -> dict[str, Any] | None:
     """Accuracy under the attack that the model was trained against, with its interval."""
-    settings, loop = outcome.recipe.train.adversarial, outcome.loop
-    if settings.attack == "none" or outcome.target.task.kind != "single":
+    settings, (member, *others) = outcome.recipe.train.adversarial, outcome.fitted.members
+    if settings.attack == "none" or outcome.target.task.kind != "single" or others:
         return None
-    contract = outcome.target.contract
+    device = best_device()
+    contract = member.source.input
     box = Box(settings.epsilon, contract.mean, contract.std)
     right, start = 0.0, 0
     for batch in test.batches.evaluations():
-        ready = test.batches.prepare(batch.to(loop.device))
-        aim = torch.as_tensor(test.targets[start : start + len(ready)], device=loop.device)
+        ready = test.batches.prepare(batch.to(device))
+        aim = torch.as_tensor(test.targets[start : start + len(ready)], device=device)
         torch.manual_seed(outcome.recipe.seed)
-        right += len(ready) * robust_accuracy(loop.model, ready, aim, box)
+        right += len(ready) * robust_accuracy(member.model, ready, aim, box)
         start += len(ready)
     return wilson(round(right), len(test)).to_json() | {"epsilon": settings.epsilon, "attack": "pgd, 10 steps"}

@@ -31,6 +31,9 @@ class Recipe(Frozen):
     """Running it again on the same machine gives the same run.
 
     method_options: of the method, without "method.". train: the complete TrainConfig.
+    budget: seconds that `method: auto` may take; None tries the same few moves always. further_sources: what it may use
+        beside `source`. plan: the moves that it made; where they are given, they are made again and no clock is read.
+    random_network: whether that baseline is measured; a budget may leave no room for it.
     scratch_epochs: how long the from-scratch baseline trains under `verdict: full`; settled by its time budget in the
         first run.
     """
@@ -43,8 +46,12 @@ class Recipe(Frozen):
     method: str
     method_options: dict[str, Any] = Field(default_factory=dict)
     train: TrainConfig = TrainConfig()
+    budget: float | None = None
+    further_sources: tuple[str, ...] = ()
+    plan: tuple[dict[str, Any], ...] | None = None
     seed: int = 0
     verdict: VerdictLevel = "quick"
+    random_network: bool = True
     scratch_epochs: int | None = None
     track: tuple[str, ...] = ("tensorboard",)
     photos: bool = True
