@@ -15,7 +15,7 @@ from sklearn.model_selection import PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
 from headstart.core.errors import ShapeError
-from headstart.nn.linear import GRID, assign_folds, fit_linear, softening
+from headstart.nn.linear import GRID, assign_folds, fit_linear, held_out_losses, softening
 
 
 def blobs(items: int, width: int, classes: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -220,3 +220,25 @@ def test_rows_that_do_not_match_are_told() -> None:
         fit_linear(np.zeros((3, 2)), np.zeros(2, dtype=int), "single", 2)
     with pytest.raises(ShapeError, match="at least one"):
         fit_linear(np.zeros((0, 2)), np.zeros(0, dtype=int), "single", 2)
+
+
+def test_held_out_losses_are_those_of_heads_that_did_not_see_the_item() -> None:
+    """Against five fits by hand at the same strength, on the same folds."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, 150)
+    features = rng.normal(size=(150, 12)) + 0.8 * rng.normal(size=(3, 12))[targets]
+    losses = held_out_losses(features, targets, "single", 3, criterion="accuracy", seed=4)
+    assert losses is not None
+    strength = fit_linear(features, targets, "single", 3, seed=4).strength
+    fold, wrong = assign_folds(targets, None, 5, 4), np.zeros(150)
+    for f in range(5):
+        head = fit_linear(features[fold != f], targets[fold != f], "single", 3, grid=(strength,))
+        wrong[fold == f] = head.logits(features[fold == f]).argmax(axis=1) != targets[fold == f]
+    assert np.mean(losses == wrong) > 0.97
+    assert 0.1 < losses.mean() < 0.6
+
+
+def test_nothing_can_be_held_out_of_one_item_or_group() -> None:
+    rows = np.ones((3, 2))
+    assert held_out_losses(rows[:1], np.zeros(1, int), "single", 1) is None
+    assert held_out_losses(rows, np.arange(3), "single", 3, groups=np.zeros(3)) is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -261,11 +261,12 @@ def test_what_the_hard_cases_answer() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(items=2, width=4, classes=1, scale=1e6, copies=False, kind="single", seed=2)  # a determinant was lost
 @given(
     items=st.integers(1, 14),
     width=st.integers(1, 8),
     classes=st.integers(1, 5),
-    scale=st.sampled_from([0.0, 1e-9, 1.0, 1e6]),
+    scale=st.sampled_from([0.0, 1e-9, 1.0, 1e6, 1e12]),
     copies=st.booleans(),
     kind=st.sampled_from(["single", "multi", "number"]),
     seed=st.integers(0, 99),

@@ -29,6 +29,7 @@ from headstart.ranking import SCORERS
 from headstart.recipes import rank as recipe
 from headstart.recipes.price import _kept_bytes, measure
 from headstart.recipes.rank import Ranking, looks_of, rank
+from headstart.sources import PACKS
 from headstart.sources.catalog import Entry
 from headstart.testing.sources import tiny_source
 
@@ -176,6 +177,19 @@ def test_numbers_and_several_labels(tmp_path: Path, kind: str) -> None:
     assert ranking[0]["scores"]["logme"] is not None
     assert ranking[0]["scores"]["hscore"] is None
     assert ranking[1]["score"] < 0.1
+
+
+@pytest.mark.skipif(not PACKS["efficientnet-lite0"].availability().here, reason="needs headstart[bundled]")
+def test_on_real_photos_real_weights_win_beyond_chance(repository: Path) -> None:
+    photos = read_dataset(repository / "examples" / "clothing")
+    fewer = photos.with_items([item for i, item in enumerate(photos.items) if i % 3 == 0 or item.split != "train"])
+    best, worst = rank(fewer, sources=[Named("random"), "efficientnet-lite0"])
+    assert best["source"] == "efficientnet-lite0"
+    assert best["score"] > 0.5
+    assert not worst["tied"]
+    for name in ("knn", "logme", "hscore-regularised", "source-accuracy"):
+        assert best["scores"][name] > (worst["scores"][name] or 0), name
+    assert best["scores"]["leep"] > -2.3, "better than the classes' frequencies, log 10"
 
 
 # -- what it never looks at -------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from headstart.core.scorer import Evidence, Score, Scorer
 from headstart.ranking.shared import score_classes
 
 DISTORTION = 1e-4
+NULL = 1e-14
+"""Eigenvalues below this share of the largest are rounding."""
 
 
 class TransRate(Scorer):
@@ -32,4 +34,6 @@ def _transrate(features: np.ndarray, classes: np.ndarray) -> float:
 
 def _rate(rows: np.ndarray) -> float:
     gram = rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T
-    return 0.5 * float(np.linalg.slogdet(np.eye(len(gram)) + gram / (len(rows) * DISTORTION))[1])
+    values = np.linalg.eigvalsh(gram)  # a determinant loses the identity beside large features
+    values = np.where(values > NULL * values[-1], values, 0)
+    return 0.5 * float(np.log1p(values / (len(rows) * DISTORTION)).sum())

@@ -20,7 +20,7 @@ from headstart.nn.device import Precision, autocast, best_device
 from headstart.nn.encoder import Encoder
 from headstart.nn.model import Model
 
-FEW, MORE, SLOW = 4, 16, 0.08
+FEW, MORE, SLOW = 4, 8, 0.08
 """Items of the step that is measured: few where these take a forward pass of more than SLOW seconds, else more."""
 STEP = 32
 """Items of the training step whose memory is told."""
@@ -84,18 +84,17 @@ def measure(encoder: Encoder, batches: Batches, device: torch.device, precision:
     model.eval()
     items = FEW
     encode = _fastest(lambda: look(items), device)
-    slow = encode > SLOW
-    if not slow:
+    if encode < SLOW:
         items = MORE
         encode = _fastest(lambda: look(items), device)
     model.train()
-    kept = _kept_bytes(lambda: step(items), model)
-    train = _fastest(lambda: step(items), device, times=1 if slow else 2)
+    kept = _kept_bytes(lambda: step(items), model)  # which sets things up as well
+    train = _fastest(lambda: step(items), device, times=1)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return Price(encode / items, train / items, (4 * weights + kept * STEP / items) / 1e6)
 
 
-def _fastest(work: Callable[[], None], device: torch.device, times: int = 3) -> float:
+def _fastest(work: Callable[[], None], device: torch.device, times: int = 2) -> float:
     """Seconds of the fastest of some times: the first of them may have to set things up."""
     seconds = []
     for _ in range(times):
