@@ -145,7 +145,7 @@ def _weights_of(members: Sequence[Member], combine: Pool) -> list[float]:
 
 
 def _joined(combine: Pool, weights: Sequence[float], task: Task) -> str:
-    what = {"logits": "logits", "probabilities": "probabilities"}[combine] if task.kind != "number" else "answers"
+    what = "answers" if task.kind == "number" else combine
     shown = ", ".join(f"{weight:.3g}" for weight in weights)
     return f"It is {len(weights)} models that answer together: the sum of their {what}, weighted {shown}."
 
