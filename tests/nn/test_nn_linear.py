@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from sklearn.model_selection import PredefinedSplit
 from sklearn.preprocessing import StandardScaler
 
 from headstart.core.errors import ShapeError
-from headstart.nn.linear import GRID, assign_folds, fit_linear, held_out_losses, softening
+from headstart.nn import linear
+from headstart.nn.linear import GRID, Kind, assign_folds, fit_linear, held_out_losses, softening
 
 
 def blobs(items: int, width: int, classes: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -242,3 +243,53 @@ def test_nothing_can_be_held_out_of_one_item_or_group() -> None:
     rows = np.ones((3, 2))
     assert held_out_losses(rows[:1], np.zeros(1, int), "single", 1) is None
     assert held_out_losses(rows, np.arange(3), "single", 3, groups=np.zeros(3)) is None
+
+
+class OnDisk:
+    """Rows that give slices only, and remember the largest that was asked for."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.shape = rows.shape
+        self.largest = 0
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        found = self._rows[index]
+        self.largest = max(self.largest, len(found))
+        return found
+
+
+@pytest.mark.parametrize("kind", ["single", "multi", "number"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_head_on_very_many_items_is_the_one_that_would_be_fitted_in_memory(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, grouped: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(900, 12)) @ rng.normal(size=(12, 12)) + 5).astype(np.float32)
+    features[:, 3] = 2.0  # says nothing
+    features[:, 7] = features[:, 6]  # says nothing new
+    scores = features[:, :3] @ rng.normal(size=(3, 4)) + rng.normal(size=(900, 4))
+    targets = {"single": scores.argmax(1), "multi": (scores > scores.mean(0)).astype(int), "number": scores}[kind]
+    groups = np.repeat(np.arange(300), 3) if grouped else None
+    small = fit_linear(features, targets, kind, 4, grid=(0.1,))
+    monkeypatch.setattr(linear, "HELD", 900 * 12 - 1)
+    monkeypatch.setattr(linear, "SAMPLED", 12 * 300)
+    monkeypatch.setattr(linear, "CHUNK", 128)
+    rows = OnDisk(features)
+    streamed = fit_linear(rows, targets, kind, 4, grid=(0.1,))
+    assert rows.largest <= 128
+    np.testing.assert_allclose(streamed.logits(rows), small.logits(features), atol=2e-2 if kind != "number" else 1e-6)
+    assert rows.largest <= 128
+    chosen = fit_linear(rows, targets, kind, 4, groups=groups)
+    assert rows.largest <= 300
+    assert chosen.strength in chosen.curve
+
+
+def test_a_sample_takes_groups_whole() -> None:
+    groups = np.random.default_rng(0).integers(0, 40, size=500)
+    sample = linear._sample(500, groups, 200, seed=1)
+    assert 150 < len(sample) <= 200
+    assert not set(groups[sample]) & set(np.delete(groups, sample))

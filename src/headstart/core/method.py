@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from headstart.core.config import TrainConfig
     from headstart.core.task import Task
+    from headstart.core.types import Rows
     from headstart.nn.model import Model
 
 
@@ -70,7 +71,7 @@ class Loop(Protocol):
     def step(self, name: str, change: Callable[[], None]) -> None:
         """Run a change of weights that is no gradient descent, once; its result is checkpointed."""
 
-    def features(self, split: Literal["train", "validation"]) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, split: Literal["train", "validation"]) -> tuple[Rows, np.ndarray]:
         """Frozen features (N, D) float32 of the evaluation view, and targets; of the model as it is now."""
 
     def groups(self, split: Literal["train", "validation"]) -> np.ndarray | None:

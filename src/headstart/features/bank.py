@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.types import Rows
 from headstart.features.extract import extract, trusted_precision
-from headstart.features.store import FeatureStore, Shelf
+from headstart.features.store import ROW, FeatureStore, Shelf
 from headstart.nn.device import Precision, resolve_precision
 from headstart.nn.encoder import Encoder
 
 SAMPLE = 8
+HELD = 64_000_000
+"""Bytes of features of one part that are held in memory; of more, slices are read from the store when they are used."""
 TOGETHER = 512
 """Rows that are written to the store at once: what a process that is killed may lose."""
 
@@ -63,7 +66,7 @@ class FeatureBank:
         self._device = device
         self._wanted = wanted
         self._store = store
-        self._rows: dict[str, np.ndarray] = {}
+        self._rows: dict[str, Rows] = {}
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -84,16 +87,18 @@ class FeatureBank:
                 self._store.remember(key, known)
         return cast(Precision, known)
 
-    def __call__(self, part: str, indices: Sequence[int] | None = None) -> np.ndarray:
-        """(N, D) of all items, or of those at `indices`."""
+    def __call__(self, part: str) -> Rows:
+        """(N, D) of all items."""
+        if part not in self._rows:
+            views = self._parts[part]
+            self._rows[part] = self._stored(views) or self._find(views, range(len(views.digests)))
+        return self._rows[part]
+
+    def some(self, part: str, indices: Sequence[int]) -> np.ndarray:
+        """(M, D) of the items at `indices`."""
         if part in self._rows:
-            rows = self._rows[part]
-            return rows if indices is None else rows[np.asarray(indices, dtype=int)]
-        wanted = range(len(self._parts[part].digests)) if indices is None else indices
-        rows = self._find(self._parts[part], wanted)
-        if indices is None:
-            self._rows[part] = rows
-        return rows
+            return self._rows[part][np.asarray(indices, dtype=int)]
+        return self._find(self._parts[part], indices)
 
     def missing(self, part: str, indices: Sequence[int]) -> int:
         """How many of the items at `indices` would have to be encoded."""
@@ -112,9 +117,19 @@ class FeatureBank:
         about = {**self._about, "precision": self.precision}
         return self._store.shelf(about, self._width) if self._store else None
 
-    def _find(self, views: Views, wanted: Sequence[int]) -> np.ndarray:
+    def _stored(self, views: Views) -> Rows | None:
+        """Rows that are left in the store, where they are too many to hold and it can keep them."""
+        count, width = len(views.digests), self._width
+        shelf = self._shelf() if count * width * ROW.itemsize > HELD else None
+        if shelf is None:
+            return None
+        for start in range(0, count, TOGETHER):
+            self._find(views, range(start, min(start + TOGETHER, count)), shelf)
+        return shelf.rows(views.digests)
+
+    def _find(self, views: Views, wanted: Sequence[int], shelf: Shelf | None = None) -> np.ndarray:
         digests = [views.digests[i] for i in wanted]
-        shelf = self._shelf()
+        shelf = shelf or self._shelf()
         if shelf is not None:
             rows, known = shelf.get(digests)
         else:

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
+import threading
 import time
+import weakref
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +33,8 @@ from headstart.core.errors import ConfigError, ShapeError
 FORMAT = 1
 KEY = np.dtype([("digest", "V32"), ("check", "<u4")])
 ROW = np.dtype("<f4")
+CHUNK = 4096
+"""Rows read at a time where all of them would be too many."""
 LIMIT = 5_000_000_000
 """Bytes on disk, unless HEADSTART_CACHE_LIMIT says otherwise."""
 
@@ -137,6 +142,22 @@ class Shelf:
                 rows[i], known[i] = row, True
         return rows, known
 
+    def rows(self, digests: Sequence[str]) -> StoredRows | None:
+        """The rows of these items, left on disk; None where one is missing."""
+        where = np.fromiter((self._index.get(bytes.fromhex(digest), -1) for digest in digests), np.int64, len(digests))
+        if len(where) and where.min() < 0:
+            return None
+        try:
+            found = StoredRows(self.place / "rows.bin", where, self.width)
+        except OSError:
+            return None
+        for start in range(0, len(where), CHUNK):
+            part = found[start : start + CHUNK]
+            for digest, at, row in zip(digests[start : start + CHUNK], where[start : start + CHUNK], part, strict=True):
+                if _check(bytes.fromhex(digest), row) != self._checks[at]:
+                    return None
+        return found
+
     def put(self, digests: Sequence[str], rows: np.ndarray) -> bool:
         """Append rows (N, D) of items; whether they were kept. Of an item that comes twice the later row counts."""
         if rows.shape != (len(digests), self.width):
@@ -190,6 +211,36 @@ class Shelf:
             return
         self._index = {digest: i for i, digest in enumerate(keys["digest"].tolist())}
         self._checks, self._rows = keys["check"], rows
+
+
+class StoredRows:
+    """(N, D) float32 rows of a shelf, read when a slice of them is asked for; also after the shelf was cleared.
+
+    where: (N,) number of each row in the file.
+    """
+
+    def __init__(self, file: Path, where: np.ndarray, width: int) -> None:
+        self.shape = (len(where), width)
+        self._where = where
+        self._file = file.open("rb", buffering=0)
+        self._lock = threading.Lock()
+        weakref.finalize(self, self._file.close)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """(M, D) of a slice, or of an array of positions or of booleans."""
+        where = self._where[index]
+        out = np.empty((len(where), self.shape[1]), ROW)
+        size = ROW.itemsize * self.shape[1]
+        breaks = [0, *(np.flatnonzero(np.diff(where) != 1) + 1).tolist(), len(where)]
+        for start, stop in itertools.pairwise(breaks):
+            if stop > start:
+                with self._lock:
+                    self._file.seek(size * int(where[start]))
+                    self._file.readinto(out[start:stop].data)
+        return out
 
 
 def digest_of(value: Mapping[str, Any]) -> str:

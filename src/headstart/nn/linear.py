@@ -4,6 +4,9 @@ Fast for three reasons. Features are rotated onto their principal axes, of which
 penalty does not see a rotation, so the answer is the same. On those axes the Hessian is nearly diagonal and known, so
 L-BFGS runs in variables scaled by its square root and needs some ten steps. And each strength starts from the weaker
 one's answer. Everything is float64 numpy on the CPU.
+
+Features of very many items are never all in memory. The strength is then chosen on a sample of them, and the head
+fitted to all by the same steps, with features read a chunk at a time (`Streamed`).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 
 from headstart.core.errors import ShapeError
 from headstart.core.extras import require
+from headstart.core.types import Rows
 
 Kind = Literal["single", "multi", "number"]
 Criterion = Literal["log_loss", "accuracy"]
@@ -27,6 +31,11 @@ UNTESTED = 0.01
 FOLDS = 5
 PATIENCE = 3
 """Strengths without progress before the search ends."""
+HELD = 16_000_000
+"""Numbers (items x features) that are worked on in memory; in float64, and some six times over."""
+SAMPLED = 8_000_000
+"""Numbers in the sample that chooses the strength where there are more than that."""
+CHUNK = 4096
 BIAS_RIDGE = 1e-4
 """Keeps the bias of a class without items finite; too small to matter otherwise."""
 
@@ -44,14 +53,14 @@ class LinearFit:
     strength: float
     curve: dict[float, float]
 
-    def logits(self, features: np.ndarray) -> np.ndarray:
+    def logits(self, features: Rows) -> np.ndarray:
         """(N, D) -> (N, K)."""
-        out: np.ndarray = features @ self.weight.T + self.bias
-        return out
+        parts = [part @ self.weight.T + self.bias for _, part in chunks(features)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.bias)))
 
 
 def fit_linear(
-    features: np.ndarray,
+    features: Rows,
     targets: np.ndarray,
     kind: Kind,
     outputs: int,
@@ -76,6 +85,9 @@ def fit_linear(
         raise ShapeError(f"{len(features)} rows of features and {len(targets)} targets; expected as many, at least one")
     weights = np.ones(len(features)) if weights is None else np.asarray(weights, dtype=np.float64)
     wanted = np.eye(outputs)[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
+    if len(features) * features.shape[1] > HELD:
+        return _fit_streamed(features, targets, wanted, weights, kind, outputs, groups, folds, criterion, grid, seed)
+    features = features[:]
     mean, scale = _moments(features)
     fold = assign_folds(targets if kind == "single" else np.zeros(len(targets), dtype=int), groups, folds, seed)
     curve: dict[float, float] = {}
@@ -89,6 +101,14 @@ def fit_linear(
         solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (axes @ solution[:-1]).T / scale
     return LinearFit(weight, solution[-1] - weight @ mean, strength, curve)
+
+
+def chunks(features: Rows) -> Iterator[tuple[slice, np.ndarray]]:
+    """Where a chunk of the rows is, and the chunk (M, D); all of them at once where they are an array already."""
+    step = max(1, len(features)) if isinstance(features, np.ndarray) else CHUNK
+    for start in range(0, len(features), step):
+        place = slice(start, min(start + step, len(features)))
+        yield place, features[place]
 
 
 def held_out_losses(
@@ -118,7 +138,7 @@ def held_out_losses(
 
 
 def softening(
-    fit: LinearFit, features: np.ndarray, targets: np.ndarray, kind: Kind, weights: np.ndarray | None = None
+    fit: LinearFit, features: Rows, targets: np.ndarray, kind: Kind, weights: np.ndarray | None = None
 ) -> float:
     """By how much to divide the head's weights so that its log loss on its own items is what it was on held-out ones.
 
@@ -227,8 +247,106 @@ def _judgeable(train: np.ndarray, held: np.ndarray, kind: Kind) -> np.ndarray:
     return seen
 
 
+class Streamed:
+    """Standardised features on their principal axes, (N, R), made anew from the features a chunk at a time.
+
+    values: (R,) sums of squares on each axis. axes: (D, R).
+    """
+
+    def __init__(self, features: Rows) -> None:
+        self._features = features
+        count, width = len(features), features.shape[1]
+        total, power = np.zeros(width), np.zeros((width, width))
+        shift = features[:CHUNK].mean(axis=0, dtype=np.float64)  # near enough the mean that squares lose no digits
+        for part in self._parts():
+            moved = part - shift
+            total += moved.sum(axis=0)
+            power += moved.T @ moved
+        self.mean = shift + total / count
+        covariance = power / count - np.outer(total, total) / count**2
+        self.scale = np.sqrt(np.maximum(np.diag(covariance), 0))
+        self.scale[self.scale < 1e-8 * max(1.0, float(self.scale.max(initial=0)))] = np.inf
+        values, vectors = np.linalg.eigh(covariance / np.outer(self.scale, self.scale))
+        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
+        self.values, self.axes = count * values[keep], vectors[:, keep]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self._features), len(self.values)
+
+    def __matmul__(self, theta: np.ndarray) -> np.ndarray:
+        """(R, K) -> (N, K)."""
+        weight = (self.axes @ theta) / self.scale[:, None]
+        out: np.ndarray = np.concatenate([part @ weight for part in self._parts()]) - self.mean @ weight
+        return out
+
+    def pull(self, slope: np.ndarray) -> np.ndarray:
+        """(N, K) -> (R, K), the transpose's product."""
+        total, start = np.zeros((len(self.mean), slope.shape[1])), 0
+        for part in self._parts():
+            total += part.T @ slope[start : start + len(part)]
+            start += len(part)
+        out: np.ndarray = self.axes.T @ ((total - np.outer(self.mean, slope.sum(axis=0))) / self.scale[:, None])
+        return out
+
+    def _parts(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self._features), CHUNK):
+            yield self._features[start : start + CHUNK].astype(np.float64)
+
+
+def _fit_streamed(
+    features: Rows,
+    targets: np.ndarray,
+    wanted: np.ndarray,
+    weights: np.ndarray,
+    kind: Kind,
+    outputs: int,
+    groups: np.ndarray | None,
+    folds: int,
+    criterion: Criterion,
+    grid: tuple[float, ...],
+    seed: int,
+) -> LinearFit:
+    """As `fit_linear`, for more features than are to be held. Items of equal weight where numbers are predicted."""
+    strength, curve = grid[0], {}
+    if len(grid) > 1:
+        sample = _sample(len(features), groups, max(1, SAMPLED // features.shape[1]), seed)
+        small = fit_linear(
+            features[sample],
+            targets[sample],
+            kind,
+            outputs,
+            groups=None if groups is None else groups[sample],
+            weights=weights[sample],
+            folds=folds,
+            criterion=criterion,
+            grid=grid,
+            seed=seed,
+        )
+        strength, curve = small.strength, small.curve
+    rows = Streamed(features)
+    solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
+    weight = (rows.axes @ solution[:-1]).T / rows.scale
+    return LinearFit(weight, solution[-1] - weight @ rows.mean, strength, curve)
+
+
+def _sample(count: int, groups: np.ndarray | None, most: int, seed: int) -> np.ndarray:
+    """Sorted positions of about `most` items, drawn at random; a group is in it whole or not at all."""
+    rng = np.random.default_rng(seed)
+    units = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    order = rng.permutation(units.max() + 1)
+    size = np.bincount(units)[order].cumsum()
+    chosen = order[: max(1, int(np.searchsorted(size, most, side="right")))]
+    return np.flatnonzero(np.isin(units, chosen))
+
+
 def _path(
-    rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray, kind: Kind, grid: tuple[float, ...], tolerance: float
+    rows: np.ndarray | Streamed,
+    wanted: np.ndarray,
+    weights: np.ndarray,
+    kind: Kind,
+    grid: tuple[float, ...],
+    tolerance: float,
 ) -> Iterator[np.ndarray]:
     """(R + 1, K) weights, the bias in the last row, for each strength in order."""
     if kind == "number":
@@ -241,7 +359,7 @@ def _path(
 
 
 def _logistic(
-    rows: np.ndarray,
+    rows: np.ndarray | Streamed,
     wanted: np.ndarray,
     weights: np.ndarray,
     kind: Kind,
@@ -255,7 +373,8 @@ def _logistic(
     ridge[-1] = BIAS_RIDGE
     rates = np.clip(weights @ wanted / total, 1 / (total + 1), 1)
     curvature = np.clip(rates * (1 - rates), 1e-3, None)  # (K,) p (1 - p), the same for every item
-    energy = np.append((weights[:, None] * rows**2).sum(axis=0), total)[:, None]  # (R + 1, 1)
+    squares = rows.values * total / len(weights) if isinstance(rows, Streamed) else (weights[:, None] * rows**2).sum(0)
+    energy = np.append(squares, total)[:, None]  # (R + 1, 1)
     scale = np.sqrt((curvature * energy + ridge) / total)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -263,7 +382,7 @@ def _logistic(
         scores = rows @ theta[:-1] + theta[-1]
         loss = weights @ _loss(scores, wanted, kind, "log_loss") * (1 if kind == "single" else wanted.shape[1])
         slope = weights[:, None] * (_probabilities(scores, kind) - wanted)
-        gradient = np.vstack([rows.T @ slope, slope.sum(axis=0)]) + ridge * theta
+        gradient = np.vstack([_pull(rows, slope), slope.sum(axis=0)]) + ridge * theta
         value = (loss + 0.5 * (ridge * theta**2).sum()) / total
         return float(value), (gradient / scale / total).ravel()
 
@@ -279,9 +398,22 @@ def _logistic(
     return solution
 
 
-def _ridge(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray, grid: tuple[float, ...]) -> Iterator[np.ndarray]:
+def _pull(rows: np.ndarray | Streamed, slope: np.ndarray) -> np.ndarray:
+    out: np.ndarray = rows.pull(slope) if isinstance(rows, Streamed) else rows.T @ slope
+    return out
+
+
+def _ridge(
+    rows: np.ndarray | Streamed, wanted: np.ndarray, weights: np.ndarray, grid: tuple[float, ...]
+) -> Iterator[np.ndarray]:
     """argmin of sum_i w_i |y - W x - b|^2 / 2 + ||W||^2 / 2C in closed form; the bias is free."""
     share = weights / weights.sum()
+    if isinstance(rows, Streamed):  # centred, and on axes that do not see each other
+        level = share @ wanted
+        moment = rows.pull(wanted - level)
+        for strength in grid:
+            yield np.vstack([moment / (rows.values[:, None] + 1 / strength), level])
+        return
     centre, level = share @ rows, share @ wanted
     centred = rows - centre
     values, vectors = np.linalg.eigh(centred.T @ (weights[:, None] * centred))

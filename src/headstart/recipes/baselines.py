@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 
 from headstart.core.progress import Progress
 from headstart.core.source import Source
+from headstart.core.types import Rows
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
 from headstart.methods.finetune.probe import in_output_units
@@ -143,7 +144,7 @@ def _random_network(target: Target, source: Source, seed: int) -> FeatureBank:
     return feature_bank(source, target.parts, load=load, prepare=smaller, about=about)
 
 
-def _linear(name: str, description: str, target: Target, features: Callable[[str], np.ndarray], seed: int) -> Baseline:
+def _linear(name: str, description: str, target: Target, features: Callable[[str], Rows], seed: int) -> Baseline:
     started = time.perf_counter()
     train, task = target.parts["train"], target.task
     fitted = fit_linear(

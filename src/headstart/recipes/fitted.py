@@ -14,6 +14,7 @@ from headstart.core.method import Choice
 from headstart.data.dataset import Role
 from headstart.features.bank import FeatureBank
 from headstart.nn.device import Precision
+from headstart.nn.linear import chunks
 from headstart.nn.model import Model
 from headstart.recipes.prepare import Part
 from headstart.training.loop import TrainingLoop
@@ -55,7 +56,7 @@ def final_logits(loop: TrainingLoop, bank: FeatureBank, role: Role, part: Part) 
     if bank.holds(loop.model.encoder):
         with torch.inference_mode():
             head = loop.model.head.cpu().float()
-            rows: np.ndarray = head(torch.from_numpy(bank(role))).double().numpy()
+            rows = [head(torch.from_numpy(part)).double().numpy() for _, part in chunks(bank(role))]
             loop.model.to(loop.device)
-        return rows
+        return np.concatenate(rows) if rows else np.zeros((0, loop.model.head.out_features))
     return loop.logits(part.batches)

@@ -179,14 +179,16 @@ def rank(
     notes: list[str] = []
     looks = looks_of(len(course), course.labels if course.kind == "single" else None)
     entered: list[Runner] = []
-    store = FeatureStore()
+    store, asking = FeatureStore(), 0.0
     for name, source in sorted(named.items(), key=lambda pair: _size(pair[1])):
-        if entered and left() <= 0:
+        if entered and left() <= asking:  # a larger network's price takes no less to ask
             notes.append(f"{name} was not looked at: the budget was used up.")
             continue
         try:
             progress.stage(f"{name}: measuring its price")
+            began = time.perf_counter()
             runner = _enter(name, source, course, store)
+            asking = time.perf_counter() - began
             wanted = runner.price.encode * runner.bank.missing("train", course.first(looks[0]))
             if entered and wanted > left():
                 notes.append(f"{name} was not looked at: {looks[0]} items take it {wanted:.0f} s, the budget has less.")
@@ -278,7 +280,7 @@ def _look(runner: Runner, course: Course, items: int, scorer: Scorer) -> None:
     """Encode the first `items` and judge the source on them. Raises ConfigError where the score is not defined."""
     started = time.perf_counter()
     have = len(runner.features)
-    new = runner.bank("train", course.first(items)[have:])
+    new = runner.bank.some("train", course.first(items)[have:])
     runner.features = np.concatenate([runner.features, new]) if have else new
     found = judge(scorer, course.evidence(runner, items))
     if isinstance(found, str):

@@ -23,6 +23,7 @@ from headstart.core.errors import ConfigError, InternalError, unknown_name
 from headstart.core.method import Phase
 from headstart.core.progress import Progress, Silent
 from headstart.core.task import Task
+from headstart.core.types import Rows
 from headstart.data.loader import Batches, prefetch
 from headstart.data.transforms.mix import mix
 from headstart.features.bank import FeatureBank
@@ -137,7 +138,7 @@ class TrainingLoop:
     def groups(self, split: SplitName) -> np.ndarray | None:
         return self.parts[split].groups
 
-    def features(self, split: SplitName) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, split: SplitName) -> tuple[Rows, np.ndarray]:
         part = self.parts[split]
         if self._bank is not None and self._bank.holds(self.model.encoder):
             return self._bank(split), part.targets

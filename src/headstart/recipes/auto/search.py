@@ -318,7 +318,7 @@ class Search:
         task, train = self._first.target.task, self._first.target.parts["train"]
 
         def side_by_side(role: Role) -> np.ndarray:
-            return np.concatenate([entrant.bank(role) for entrant in entrants], axis=1)
+            return np.concatenate([entrant.bank(role)[:] for entrant in entrants], axis=1)
 
         fit = fit_linear(
             side_by_side("train"),
