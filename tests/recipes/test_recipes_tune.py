@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import pickle
 import random
 import shutil
 import signal
@@ -396,11 +395,12 @@ def test_workers_are_handed_nothing_of_the_test_part(
     assert len(clean.pool) == 48
     assert not any("/test/" in str(item.input) for item in clean.pool.items)
 
-    def content(job: Job) -> bytes:
+    def content(job: Job) -> dict[str, Any]:
         pool = job.pool.with_items([dataclasses.replace(i, input=i.content()) for i in job.pool.items])
-        return pickle.dumps(dataclasses.replace(job, pool=pool, folder=Path("study")))
+        return dataclasses.replace(job, pool=pool, folder=Path("study")).to_json()
 
     assert content(clean) == content(other)
+    assert Job.from_json(json.loads(json.dumps(clean.to_json()))) == clean
 
 
 # -- what survives ----------------------------------------------------------------------------------------------------
@@ -475,7 +475,7 @@ def test_the_threads_are_split_among_the_workers(
     monkeypatch.setattr("headstart.recipes.tuning.crew._Hand.start", start)
     pool = Dataset("nothing", ())
     task, input = Classification(("a", "b")), tiny_source().card.input
-    job = Job(tmp_path, pool, (), (), task, input, tiny_source(), "lp-ft", {}, {}, "accuracy", 4, 0, 1)
+    job = Job(tmp_path, pool, (), (), task, input, "tiny", "lp-ft", {}, {}, "accuracy", 4, 0, 1)
     assert run_crew(job, workers, threads, ledger_of(tmp_path), lambda: False) == "done"
     assert started == [(i, share) for i in range(workers)]
 

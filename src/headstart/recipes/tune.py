@@ -24,7 +24,6 @@ from headstart.core.errors import ArtifactError, ConfigError
 from headstart.core.extras import require
 from headstart.core.options import METHOD_PREFIX, build, train_config
 from headstart.core.progress import Progress, Silent
-from headstart.core.source import Source
 from headstart.data.dataset import Dataset
 from headstart.data.read import read_dataset
 from headstart.methods import METHODS
@@ -54,7 +53,7 @@ GLANCE = 1.0
 def tune(
     data: str | Path | Dataset,
     *,
-    source: str | Source = "auto",
+    source: str = "auto",
     method: str = "auto",
     trials: int = TRIALS,
     budget: str | float | None = None,
@@ -78,7 +77,8 @@ def tune(
     space: other values for what is searched, `["learning_rate=1e-5..1e-3", "batch_size=16,32"]` or `{"learning_rate":
         (1e-5, 1e-3), "batch_size": [16, 32]}`. options: of every trial; these are not searched.
     out: the study's folder; the same call goes on with what is in it. None is `runs/tune-<data>-<method>`.
-    workers: processes that share the processor's threads. The rest is as of `fit`.
+    source: a name, as every worker loads it by itself. workers: processes that share the processor's threads. The rest
+        is as of `fit`.
 
     Ctrl-C ends the search and fits the best so far. Raises UserError as `fit` does, ConfigError where `out` holds a
     study of another search space or of other data, or where the budget ends before the defaults were judged once.
@@ -123,7 +123,7 @@ class _Request:
     """What the user asked to be tuned. fixed: the options of every trial."""
 
     data: str | Path | Dataset
-    source: str | Source
+    source: str
     method: str
     fixed: Mapping[str, Any]
     seed: int
@@ -131,10 +131,9 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Opened:
-    """The data, read; the source, looked at; and what follows from both. epochs: that the method trains by default."""
+    """The data, read, and what follows from it and from the source. epochs: that the method trains by default."""
 
     target: Target
-    source: Source
     space: Mapping[str, Dimension]
     plan: Plan
     epochs: int
@@ -151,7 +150,7 @@ class _Opened:
             divisions=divisions(self.target, pool, digests, self.plan.seed),
             task=self.target.task,
             contract=self.target.contract,
-            source=self.source,
+            source=self.plan.source,
             method=self.plan.method,
             fixed=self.plan.fixed,
             space=self.space,
@@ -168,7 +167,7 @@ def _open(
     config = train_config(request.fixed)
     own = {key: value for key, value in request.fixed.items() if key.startswith(METHOD_PREFIX)}
     method = build(METHODS[request.method], own)
-    source = request.source if isinstance(request.source, Source) else resolve(request.source)
+    source = resolve(request.source)
     if isinstance(request.data, Dataset):
         dataset = request.data
     else:
@@ -185,7 +184,7 @@ def _open(
     plan = Plan(
         headstart=__version__,
         data=about.model_copy(update={"fingerprint": target.fingerprint}),
-        source=source.card.name if isinstance(request.source, Source) else request.source,
+        source=request.source,
         source_sha256=source.card.sha256,
         method=request.method,
         fixed=dict(request.fixed),
@@ -194,7 +193,7 @@ def _open(
         metric=config.monitor or target.task.primary,
         seed=request.seed,
     )
-    return _Opened(target, source, searched, plan, facts.epochs)
+    return _Opened(target, searched, plan, facts.epochs)
 
 
 def _search(job: Job, ledger: Ledger, clock: Clock, workers: int, progress: Progress) -> Ending:

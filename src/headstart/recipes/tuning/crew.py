@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
-import pickle
 import subprocess
 import sys
 import time
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from headstart.core.errors import ConfigError, InternalError
+from headstart.core.errors import InternalError
 from headstart.recipes.tuning.ledger import Ledger
 from headstart.recipes.tuning.worker import Job
 
@@ -29,7 +29,7 @@ def run_crew(job: Job, workers: int, threads: int, ledger: Ledger, over: Callabl
     """Let `workers` processes do a job, each with its share of `threads`, until it is done.
 
     over: asked often; the work ends when it says so. Ctrl-C ends it too. What was being tried then waits in the ledger.
-    Raises ConfigError where a worker cannot be handed the job, InternalError where one fails.
+    Raises InternalError where a worker fails.
     """
     crew = [_Hand(dataclasses.replace(job, worker=i, threads=max(1, threads // workers))) for i in range(workers)]
     ending: Ending = "done"
@@ -63,13 +63,7 @@ class _Hand:
         self._deaths = 0
 
     def start(self) -> None:
-        try:
-            message = pickle.dumps(self.job)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ConfigError(
-                f"this source or data set cannot be handed to a worker process ({error}). Give a source by its name "
-                "and data by its path, or define their classes in a module."
-            ) from None
+        message = json.dumps(self.job.to_json()).encode()
         environment = {**os.environ, "OMP_NUM_THREADS": str(self.job.threads), "PYTHONPATH": os.pathsep.join(sys.path)}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -6,15 +6,16 @@ is gone. It holds the training and validation items and no other: test data cann
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import os
-import pickle
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,17 @@ import torch
 from headstart.core.card import ImageInput
 from headstart.core.errors import UserError
 from headstart.core.options import METHOD_PREFIX, train_config
-from headstart.core.source import Source
 from headstart.core.task import Task
-from headstart.data.dataset import Dataset, Role
+from headstart.data.dataset import Dataset, Item, Role
 from headstart.data.pictures import Pictures
 from headstart.methods import make_method
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target, make_part
 from headstart.recipes.tuning.ledger import Ledger
-from headstart.recipes.tuning.space import Dimension
+from headstart.recipes.tuning.space import Choices, Dimension, Range
+from headstart.sources import resolve
+from headstart.tasks import from_json as task_from_json
 from headstart.training.loop import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Job:
     divisions: tuple[tuple[Role, ...], ...]
     task: Task
     contract: ImageInput
-    source: Source
+    source: str
     method: str
     fixed: Mapping[str, Any]
     space: Mapping[str, Dimension]
@@ -69,6 +71,40 @@ class Job:
     trials: int | None
     worker: int = 0
     threads: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which `from_json` makes the same job in another process."""
+        plain = ("divisions", "source", "method", "fixed", "metric", "epochs", "seed", "trials", "worker", "threads")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "folder": str(self.folder),
+            "digests": self.digests,
+            "items": [_plain_item(item) for item in self.pool.items],
+            "pool": {name: getattr(self.pool, name) for name in ("name", "modality", "kind", "targets")},
+            "task": self.task.to_json(),
+            "contract": self.contract.model_dump(mode="json"),
+            "space": {key: asdict(dimension) for key, dimension in self.space.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Job:
+        pool, space = data.pop("pool"), data.pop("space")
+        pool["targets"] = tuple(pool["targets"])
+        return cls(
+            **{
+                **{name: value for name, value in data.items() if name != "items"},
+                "folder": Path(data["folder"]),
+                "pool": Dataset(items=tuple(_item(item) for item in data["items"]), **pool),
+                "digests": tuple(data["digests"]),
+                "divisions": tuple(tuple(roles) for roles in data["divisions"]),
+                "task": task_from_json(data["task"]),
+                "contract": ImageInput.model_validate(data["contract"]),
+                "space": {
+                    key: Choices(tuple(found["values"])) if "values" in found else Range(**found)
+                    for key, found in space.items()
+                },
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -83,6 +119,19 @@ class Judged:
     pruned: bool = False
 
 
+def _plain_item(item: Item) -> dict[str, Any]:
+    plain = {name: getattr(item, name) for name in ("id", "label", "split", "group", "domain")}
+    if isinstance(item.input, bytes):
+        return plain | {"bytes": base64.b64encode(item.input).decode()}
+    return plain | {"path": str(item.input)}
+
+
+def _item(plain: dict[str, Any]) -> Item:
+    label = tuple(plain["label"]) if isinstance(plain["label"], list) else plain["label"]
+    input = Path(plain["path"]) if "path" in plain else base64.b64decode(plain["bytes"])
+    return Item(plain["id"], input, label, plain["split"], plain["group"], plain["domain"])
+
+
 class _Pruned(Exception):
     """Halving has ended the trial."""
 
@@ -93,6 +142,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.ledger = Ledger(job.folder, job.space, job.seed)
+        self._source = resolve(job.source)
         self._targets: dict[int, Target] = {}
 
     @cached_property
@@ -174,8 +224,8 @@ class Worker:
             if percent < STEPS:
                 report(max(_score(row, job.metric) for row in loop.history), percent)
 
-        bank = feature_bank(job.source, target.parts, wanted=config.precision)
-        model = new_model(job.source, target, job.seed, pretrained=method.pretrained)
+        bank = feature_bank(self._source, target.parts, wanted=config.precision)
+        model = new_model(self._source, target, job.seed, pretrained=method.pretrained)
         loop = make_loop(model, target, config, job.seed, place, precision=bank.precision, bank=bank, record=record)
         try:
             method.fit(model, loop)
@@ -232,8 +282,8 @@ def _leave_with_parent() -> None:
 
 
 def main(message: bytes) -> None:
-    """message: the pickled job."""
-    job: Job = pickle.loads(message)
+    """message: a job in JSON."""
+    job = Job.from_json(json.loads(message))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(job.threads)
     Worker(job).work()
