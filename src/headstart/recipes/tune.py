@@ -40,6 +40,7 @@ from headstart.recipes.tuning.finals import choose, divisions, finalists
 from headstart.recipes.tuning.ledger import Ledger
 from headstart.recipes.tuning.plan import FILE, Plan, require_place
 from headstart.recipes.tuning.rehearsal import phases_of
+from headstart.recipes.tuning.result import FILE as RESULT
 from headstart.recipes.tuning.result import Study, publish
 from headstart.recipes.tuning.space import PURPOSE, Dimension, Facts, first_values, make_space
 from headstart.recipes.tuning.worker import Job
@@ -100,13 +101,15 @@ def tune(
             opened.plan.require_same(Plan.read(place), place)
         else:
             opened.plan.write(place)
+        if (place / RESULT).is_file():
+            clock.best, clock.default = Study(place).result["best"]["trial"], folder.is_complete(place / "default")
         ledger = Ledger(place, opened.space, seed)
         ledger.release()
         ledger.enqueue_first(opened.plan.first)
         ending = _search(opened.job(place, trials), ledger, clock, workers, progress)
         found = finalists(ledger)
         if not found:
-            raise _nothing_found(ledger, ending, clock, place)
+            raise _nothing_found(ledger, ending, clock, opened.plan.metric, place)
         choice = choose(ledger, found)
         more = {"task": task, "input": input, "label": label, "group": group, "split": split, "photos": photos}
         progress.stage("fitting the best")
@@ -215,7 +218,7 @@ def _search(job: Job, ledger: Ledger, clock: Clock, workers: int, progress: Prog
 
     def no_more() -> bool:
         progress.advance("judging the finalists again", len(ledger.repeats()), rounds * len(found))
-        return clock.left < clock.fits(found[:2])
+        return clock.left < clock.fits(found)
 
     if rounds:
         again = run_crew(replace(job, trials=None), workers, threads, ledger, _now_and_then(no_more))
@@ -273,13 +276,15 @@ def _is_of(run: Path, options: Mapping[str, Any], plan: Plan) -> bool:
     ) and recipe.data.fingerprint == plan.data.fingerprint
 
 
-def _nothing_found(ledger: Ledger, ending: Ending, clock: Clock, place: Path) -> BaseException:
+def _nothing_found(ledger: Ledger, ending: Ending, clock: Clock, metric: str, place: Path) -> BaseException:
     """Why there is no result: not even the defaults were judged."""
     default = ledger.trials()[0]
     if ending == "interrupted":
         return KeyboardInterrupt()
     if "reason" in default.user_attrs:
         return ConfigError(f"the method's defaults cannot be tuned from: {default.user_attrs['reason']}")
+    if default.state == ledger.states.COMPLETE:
+        return ConfigError(f"{metric} is undefined on the validation items. Name another with --set monitor=METRIC.")
     return ConfigError(
         f"--budget {clock.budget:g} s ended before the method's defaults were judged once. Give more time, in the same "
         f"--out {place} to go on, or a cheaper --method."

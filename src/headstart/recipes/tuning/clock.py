@@ -23,7 +23,13 @@ SHARE = 1 / 3
 
 
 class Clock:
-    """budget: seconds or "10m", for everything from now on; None is without end."""
+    """budget: seconds or "10m", for everything from now on; None is without end.
+
+    best: the trial whose run an earlier call has left, default: whether it has left that of the defaults.
+    """
+
+    best: int | None = None
+    default = False
 
     def __init__(self, budget: float | str | None) -> None:
         self._began = time.monotonic()
@@ -42,24 +48,26 @@ class Clock:
         """The data is read and the source loaded: every fit will need about as long for that again."""
         self._opening = self.spent
 
-    def fits(self, trials: Sequence[FrozenTrial]) -> float:
-        """Seconds to fit each of these once more, in the ordinary way."""
-        return sum(1.2 * _seconds(trial) + self._opening + FITTING for trial in trials)
+    def fits(self, found: Sequence[FrozenTrial]) -> float:
+        """Seconds to fit the best and the defaults in the ordinary way. found: the finalists so far, the best first."""
+        others = sorted(found[1:], key=lambda trial: trial.number != 0)
+        wanted = [trial for trial in found[:1] if trial.number != self.best]
+        wanted += [trial for trial in others[:1] if not self.default]
+        return sum(1.2 * _seconds(trial) + self._opening + FITTING for trial in wanted)
 
-    def rounds(self, trials: Sequence[FrozenTrial], wanted: int, workers: int) -> int:
-        """How many rounds of judging all of these again there is time for, at most `wanted`."""
+    def rounds(self, found: Sequence[FrozenTrial], wanted: int, workers: int) -> int:
+        """How many rounds of judging all finalists again there is time for, at most `wanted`."""
         if self.budget == math.inf:
             return wanted
-        time_left = min(SHARE * self.budget, self.left - self.fits(trials[:2])) - STARTING
-        return max(0, min(wanted, int(time_left / self._round(trials, workers))))
+        time_left = min(SHARE * self.budget, self.left - self.fits(found)) - STARTING
+        return max(0, min(wanted, int(time_left / self._round(found, workers))))
 
-    def search_is_over(self, trials: Sequence[FrozenTrial], rounds: int, workers: int) -> bool:
-        """Whether the search must make way for what follows it. trials: the finalists so far, () for none yet."""
-        if not trials:
+    def search_is_over(self, found: Sequence[FrozenTrial], rounds: int, workers: int) -> bool:
+        """Whether the search must make way for what follows it: rounds of judging again, as wanted, and the fits."""
+        if not found:
             return self.left < 0
-        again = STARTING + rounds * self._round(trials, workers) if rounds else 0.0
-        again = again if again <= SHARE * self.budget else SHARE * self.budget
-        return self.left < self.fits(trials[:2]) + again
+        again = STARTING + rounds * self._round(found, workers) if rounds else 0.0
+        return self.left < self.fits(found) + min(again, SHARE * self.budget)
 
     @staticmethod
     def _round(trials: Sequence[FrozenTrial], workers: int) -> float:

@@ -71,18 +71,18 @@ def divisions(target: Target, pool: Dataset, digests: tuple[str, ...], seed: int
 
 
 def finalists(ledger: Ledger) -> list[FrozenTrial]:
-    """The best trials of the search and the defaults, the best first; () until the defaults are judged."""
-    done = ledger.complete()
+    """The best trials of the search and the defaults, the best first; [] until the defaults are judged."""
+    done = [trial for trial in ledger.complete() if trial.user_attrs.get("value") is not None]  # twins have none
     default = [trial for trial in done if trial.number == 0]
     if not default:
         return []
-    best = [trial for trial in done if "twin" not in trial.user_attrs and trial.number > 0][:FINALISTS]
+    best = [trial for trial in done if trial.number > 0][:FINALISTS]
     return sorted([*default, *best], key=lambda trial: (-float(trial.value or 0.0), trial.number))
 
 
 def choose(ledger: Ledger, found: list[FrozenTrial]) -> Choice:
     """The finalist with the best mean over all divisions that every finalist was judged on; of equals the earlier."""
-    repeats = ledger.repeats()
+    repeats = {key: trial for key, trial in ledger.repeats().items() if trial.user_attrs.get("value") is not None}
     every = [0]
     for division in range(1, DIVISIONS):
         if all((trial.number, division) in repeats for trial in found):

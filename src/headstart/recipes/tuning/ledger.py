@@ -158,9 +158,9 @@ class Ledger:
         return sum(trial.state.is_finished() for trial in self.trials())
 
     def is_hopeless(self) -> bool:
-        """Whether the defaults themselves cannot be trained, so that there is nothing to hold trials against."""
-        first = self.trials()[0].state
-        return first.is_finished() and first != self.states.COMPLETE
+        """Whether the defaults themselves have no score, so that there is nothing to hold trials against."""
+        first = self.trials()[0]
+        return first.state.is_finished() and first.user_attrs.get("value") is None
 
     def complete(self) -> list[FrozenTrial]:
         """Those that came to their end, the best first; of equals the earlier."""
