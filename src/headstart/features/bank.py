@@ -76,6 +76,8 @@ class FeatureBank:
     def precision(self) -> Precision:
         """What features are computed in: `wanted`, unless a few items show that they suffer from it."""
         wanted = resolve_precision(self._wanted, self._device)
+        if wanted == "float32":
+            return wanted
         name, views = next((n, v) for n, v in self._parts.items() if len(v.digests))
         sample = range(min(SAMPLE, len(views.digests)))
         key = {**self._about, "wanted": wanted, "sample": [views.digests[i] for i in sample]}

@@ -31,9 +31,9 @@ UNTESTED = 0.01
 FOLDS = 5
 PATIENCE = 3
 """Strengths without progress before the search ends."""
-HELD = 16_000_000
-"""Numbers (items x features) that are worked on in memory; in float64, and some six times over."""
-SAMPLED = 8_000_000
+HELD = 8_000_000
+"""Numbers (items x features) that are worked on in memory; in float64, and some twelve times over."""
+SAMPLED = 6_000_000
 """Numbers in the sample that chooses the strength where there are more than that."""
 CHUNK = 4096
 BIAS_RIDGE = 1e-4
