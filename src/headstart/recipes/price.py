@@ -38,10 +38,6 @@ class Price:
     train: float
     memory_mb: float
 
-    def times(self, factor: float) -> Price:
-        """On a machine so much slower."""
-        return Price(self.encode * factor, self.train * factor, self.memory_mb)
-
 
 def price(source: Source, batches: Batches, bank: FeatureBank, store: FeatureStore) -> Price:
     """Measured on items of `batches`, in the precision of the bank; remembered in the store, so once a machine."""

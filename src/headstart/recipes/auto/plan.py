@@ -99,7 +99,7 @@ def _moves(known: Known) -> Iterator[tuple[Move, float, float]]:
     probed = [move.sources[0] for move in known.tried if move.kind == "probe"]
     for name, price in known.prices.items():
         if name not in probed:
-            yield Move(kind="probe", sources=(name,)), 0.06, all_items * price.encode + LINEAR
+            yield Move(kind="probe", sources=(name,)), 0.10, all_items * price.encode + LINEAR
             continue
         for epochs, gain in ((4, 0.12), (8, 0.15)):
             lower = (min(epochs, VIEWS) * items["train"] + items["validation"]) * LOWER_SHARE * price.encode
@@ -117,7 +117,7 @@ def _moves(known: Known) -> Iterator[tuple[Move, float, float]]:
             seconds = epochs * items["train"] * price.train + all_items * price.encode + OVERHEAD
             yield Move(kind="tune", sources=(name,), method=method, epochs=epochs, train=train), gain, seconds
     if len(probed) > 1:
-        yield Move(kind="joint", sources=tuple(probed)), 0.10, LINEAR * len(probed)
+        yield Move(kind="joint", sources=tuple(probed)), 0.20, LINEAR * len(probed)
     for name in probed:
         if sum(move.kind == "tune" and move.sources == (name,) for move in known.tried) > 1:
             yield Move(kind="soup", sources=(name,)), 0.04, all_items * known.prices[name].encode + OVERHEAD

@@ -45,6 +45,8 @@ from headstart.training.loop import TrainingLoop
 PLAN = "plan.json"
 PATIENT = 30.0
 """Seconds that must be left before another source is looked at: to price it takes a few."""
+STEP_RATIO = 4.5
+"""Of a training step to a forward pass, until one was seen."""
 RANDOM_SHARE = 0.8
 """Of a forward pass: what an item costs in a random network, at half the resolution but in float32."""
 PUBLISHING = 1.5
@@ -55,19 +57,24 @@ MARGIN = 1.1
 
 @dataclass
 class Entrant:
-    """A source in the search. target: with the parts as this source is shown them."""
+    """A source in the search. target: with the parts as this source is shown them. seen: what it has cost so far."""
 
     source: Source
     target: Target
     bank: FeatureBank
+    seen: Price | None = None
 
     @property
     def name(self) -> str:
         return self.source.card.name
 
-    @cached_property
+    @property
     def price(self) -> Price:
-        """Seconds an item, as measured once on this machine."""
+        """Seconds an item: as seen in this search, else as measured once on this machine."""
+        return self.seen or self._measured
+
+    @cached_property
+    def _measured(self) -> Price:
         return price(self.source, self.target.parts["train"].batches, self.bank, FeatureStore())
 
     @cached_property
@@ -146,7 +153,6 @@ class Search:
         self._champion: Candidate | None = None
         self._tuned: dict[str, list[Candidate]] = {}
         self._choices: list[Choice] = []
-        self._speed = 1.0
 
     @property
     def moves(self) -> tuple[Move, ...]:
@@ -190,7 +196,7 @@ class Search:
         while self._others and self._left() > PATIENT:
             self._admit()
         known = Known(
-            prices={name: entrant.price.times(self._speed) for name, entrant in self._entrants.items()},
+            prices={name: entrant.price for name, entrant in self._entrants.items()},
             items={role: self._items(role) for role in ROLES},
             halves={name: entrant.half for name, entrant in self._entrants.items()},
             champion=self._champion.move,
@@ -213,7 +219,7 @@ class Search:
         return self._deadline - time.perf_counter()
 
     def _afterwards(self, random_share: float) -> float:
-        encode = self._first.price.encode * self._speed
+        encode = self._first.price.encode
         if self._recipe.verdict == "none":
             return self._items("test") * encode + PUBLISHING
         everything = sum(self._items(role) for role in ROLES)
@@ -259,14 +265,16 @@ class Search:
         self._story.write()
 
     def _learn(self, move: Move, seconds: float) -> None:
-        """How fast this machine is now, against what was measured some day."""
-        entrant = self._entrants[move.sources[0]]
-        if self._deadline is None or not seconds:
+        """What a source costs here and now, from what it has just cost."""
+        if self._deadline is None:
             return
+        entrant = self._entrants[move.sources[0]]
         if move.kind == "probe" and entrant.bank.encoded > self._items("train") / 2:
-            self._speed = max(seconds - LINEAR, 0.1) / entrant.bank.encoded / entrant.price.encode
+            encode = max(seconds - LINEAR, 0.2 * seconds) / entrant.bank.encoded
+            entrant.seen = Price(encode, STEP_RATIO * encode, 0.0)
         elif move.kind == "tune" and move.method != "partial" and move.epochs:
-            self._speed = seconds / (move.epochs * self._items("train") * entrant.price.train + OVERHEAD)
+            step = max(seconds - OVERHEAD, 0.2 * seconds) / (move.epochs * self._items("train"))
+            entrant.seen = replace(entrant.price, train=step)
 
     def _make(self, move: Move) -> Candidate:
         match move.kind:
