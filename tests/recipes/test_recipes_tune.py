@@ -496,6 +496,34 @@ def test_the_budget_bounds_the_whole_and_too_little_is_said(
     assert found.result["looks"]["trials"] < 500
 
 
+def test_the_budget_is_shared_between_search_finalists_and_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("headstart.recipes.tuning.clock.time.monotonic", lambda: now[0])
+    default, other = (
+        optuna.trial.create_trial(value=0.5, user_attrs={"seconds": 10.0}),
+        optuna.trial.create_trial(value=0.6, user_attrs={"seconds": 20.0}),
+    )
+    other.number = 1
+    watch = clock.Clock("5m")
+    now[0] = 2.0
+    watch.opened()
+    found = [other, default]
+    assert watch.fits(found) == pytest.approx(1.2 * 30 + 2 * (2 + clock.FITTING))
+    assert watch.rounds(found, 4, 1) == 3  # a round takes 30 of the 100 seconds less what workers need to start
+    assert watch.rounds(found, 4, 2) == 4
+    assert watch.rounds([default], 4, 1) == 0
+    needed = 3 * 30 + clock.STARTING + watch.fits(found)
+    for left, over in ((needed + 1, False), (needed - 1, True)):
+        now[0] = 300 - left
+        assert watch.search_is_over(found, 4, 1) is over
+    assert not watch.search_is_over([], 4, 1)
+    assert not watch.search_is_over([default], 4, 1)
+    watch.best, watch.default = 1, True
+    assert watch.fits(found) == 0
+    assert clock.Clock(None).rounds(found, 4, 1) == 4
+    assert not clock.Clock(None).search_is_over(found, 4, 1)
+
+
 def test_wrong_arguments_write_nothing(toy_photos: Path, weights: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for words, changed in (

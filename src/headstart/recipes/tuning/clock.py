@@ -56,23 +56,27 @@ class Clock:
         return sum(1.2 * _seconds(trial) + self._opening + FITTING for trial in wanted)
 
     def rounds(self, found: Sequence[FrozenTrial], wanted: int, workers: int) -> int:
-        """How many rounds of judging all finalists again there is time for, at most `wanted`."""
-        if self.budget == math.inf:
-            return wanted
+        """How many whole rounds of judging all finalists again there is time for, at most `wanted`; there is nothing to
+        judge between fewer than two."""
+        if self.budget == math.inf or len(found) < 2:
+            return wanted if len(found) > 1 else 0
         time_left = min(SHARE * self.budget, self.left - self.fits(found)) - STARTING
-        return max(0, min(wanted, int(time_left / self._round(found, workers))))
+        return max(0, min(wanted, int(time_left / _round(found, workers))))
 
-    def search_is_over(self, found: Sequence[FrozenTrial], rounds: int, workers: int) -> bool:
-        """Whether the search must make way for what follows it: rounds of judging again, as wanted, and the fits."""
+    def search_is_over(self, found: Sequence[FrozenTrial], wanted: int, workers: int) -> bool:
+        """Whether the search must make way for what follows it: as many of the `wanted` rounds as a share of the budget
+        allows, and the fits."""
         if not found:
             return self.left < 0
-        again = STARTING + rounds * self._round(found, workers) if rounds else 0.0
-        return self.left < self.fits(found) + min(again, SHARE * self.budget)
+        affordable = (SHARE * self.budget - STARTING) / _round(found, workers)
+        rounds = int(min(wanted, max(0.0, affordable))) if len(found) > 1 else 0
+        again = STARTING + rounds * _round(found, workers) if rounds else 0.0
+        return self.left < self.fits(found) + again
 
-    @staticmethod
-    def _round(trials: Sequence[FrozenTrial], workers: int) -> float:
-        """Seconds of one round."""
-        return max(1e-3, sum(_seconds(trial) for trial in trials) / workers)
+
+def _round(found: Sequence[FrozenTrial], workers: int) -> float:
+    """Seconds to judge each of these once more."""
+    return max(1e-3, sum(_seconds(trial) for trial in found) / workers)
 
 
 def _seconds(trial: FrozenTrial) -> float:
