@@ -198,7 +198,7 @@ def _axis_of(option: Searched, values: Sequence[Any]) -> tuple[Axis, Any]:
     """An axis for the option's values, and where on it a value is."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         if not option.log:
-            return axis([float(value) for value in values]), float
+            return axis([float(value) for value in values], whole=all(isinstance(v, int) for v in values)), float
         low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
         high = max(high, low + 1)
         ticks = tuple((round(100 * (k - low) / (high - low), 2), f"1e{k}") for k in range(low, high + 1))
