@@ -125,7 +125,8 @@ def peer_scored(data: Path, source: str, python: Path, place: Path) -> dict[str,
     chosen = resolve(source)
     target = prepare(read_dataset(data), chosen.card.input, seed=0, progress=Silent())
     train = target.parts["train"]
-    np.savez(place / "features.npz", features=feature_bank(chosen, {"train": train})("train"), labels=train.targets)
+    features = feature_bank(chosen, {"train": train}).some("train", range(len(train)))
+    np.savez(place / "features.npz", features=features, labels=train.targets)
     script = ROOT / "benchmarks" / "peers" / "overlap_index.py"
     out = place / "peer.json"
     done = subprocess.run(

@@ -93,6 +93,28 @@ def test_pairing_sees_what_two_intervals_do_not() -> None:
     assert apart.high < 0
 
 
+def test_a_handful_of_items_that_speak_for_one_side_are_no_proof() -> None:
+    interval, none = judged("probe", noise(100)).interval, np.zeros(300)
+
+    def ahead(items: int) -> float:
+        return gap(Judged(interval, items=none + (np.arange(300) < items)), Judged(interval, items=none), None).low
+
+    assert ahead(4) < 0 < ahead(7)
+
+
+def test_the_interval_of_a_difference_covers_it() -> None:
+    """Two sources that are right on 0.8 and 0.7 of the items, as pairs that agree more often than not."""
+    covered = 0
+    interval = judged("probe", noise(100)).interval
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        one = rng.random(150) < 0.8
+        other = np.where(rng.random(150) < 0.75, one & (rng.random(150) < 0.875), rng.random(150) < 0.7)
+        found = gap(Judged(interval, items=one.astype(float)), Judged(interval, items=other.astype(float)), None)
+        covered += found.low <= 0.1 <= found.high
+    assert 0.92 <= covered / 400 <= 0.985
+
+
 def test_groups_are_drawn_whole() -> None:
     evidence = noise(200, width=1)
     groups = np.repeat(np.arange(10), 20)

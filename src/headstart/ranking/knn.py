@@ -6,7 +6,7 @@ import numpy as np
 
 from headstart.core.scorer import Evidence, Score, Scorer
 from headstart.nn.linear import FOLDS, assign_folds
-from headstart.ranking.shared import classes_of, columns_of, features_of, standardised
+from headstart.ranking.shared import classes_of, columns_of, divisions, features_of, standardised
 
 CANDIDATES = (1, 3, 5, 10, 20)
 TOGETHER = 1000
@@ -19,7 +19,8 @@ class Neighbours(Scorer):
     One class an item: the neighbours vote, ties to the nearer ones; s_i is 1 where they are right. Several labels and
     numbers: the mean of the neighbours is the prediction, and s_i = 1 - its squared error in units of the variance, so
     that the mean is R^2. k is the best of 1, 3, 5, 10, 20, ties to the larger. Features of length 0 are like nothing.
-    Not defined where nothing can be held out or no label varies.
+    Of fewer than 600 items, the mean of two or three divisions into folds. Not defined where nothing can be held out or
+    no label varies.
     """
 
     name = "knn"
@@ -29,21 +30,23 @@ class Neighbours(Scorer):
         features = features_of(evidence)
         classes = classes_of(evidence) if evidence.kind == "single" else np.zeros(len(features), dtype=int)
         columns = columns_of(evidence) if evidence.kind == "single" else standardised(columns_of(evidence))
-        fold = assign_folds(classes, evidence.groups, FOLDS, evidence.seed)
-        if fold.max() == 0:
+        folds = [assign_folds(classes, evidence.groups, FOLDS, seed) for seed in divisions(evidence)]
+        if folds[0].max() == 0:
             return Score.undefined("a single item or group: nothing can be held out")
         if columns is None:
             return Score.undefined("all items have the same labels")
         length = np.linalg.norm(features, axis=1, keepdims=True)
         rows = features / np.where(length > 0, length, 1)
         judged = {k: np.zeros(len(rows)) for k in CANDIDATES}
-        for f in range(fold.max() + 1):
-            known = np.flatnonzero(fold != f)
-            held = np.flatnonzero(fold == f)
-            for part in np.array_split(held, range(TOGETHER, len(held), TOGETHER)):
-                nearest = known[_largest(rows[part] @ rows[known].T, CANDIDATES[-1])]
-                for k in CANDIDATES:
-                    judged[k][part] = _judge(columns[nearest[:, :k]], columns[part], evidence.kind == "single")
+        for fold in folds:
+            for f in range(fold.max() + 1):
+                known = np.flatnonzero(fold != f)
+                held = np.flatnonzero(fold == f)
+                for part in np.array_split(held, range(TOGETHER, len(held), TOGETHER)):
+                    nearest = known[_largest(rows[part] @ rows[known].T, CANDIDATES[-1])]
+                    for k in CANDIDATES:
+                        right = _judge(columns[nearest[:, :k]], columns[part], evidence.kind == "single")
+                        judged[k][part] += right / len(folds)
         best = max(CANDIDATES, key=lambda k: (judged[k].mean(), k))
         return Score(float(judged[best].mean()), judged[best])
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from headstart.core.scorer import Evidence, Score, Scorer
 from headstart.nn.linear import held_out_losses
-from headstart.ranking.shared import classes_of, columns_of, features_of, standardised
+from headstart.ranking.shared import classes_of, columns_of, divisions, features_of, standardised
 
 
 class LinearProbe(Scorer):
-    """mean_i s_i over items, each judged by a head of five-fold cross-validation that did not see it or its group.
+    """mean_i s_i over items, each judged by a head of five-fold cross-validation that did not see it or its group; of
+    fewer than 600 items, the mean of two or three divisions into folds.
 
     One class an item: s_i is 1 where the class is right. Several labels: s_i = 1 - l_i / H, with l_i the log loss and H
     that of always saying the labels' frequencies (McFadden 1974). Numbers: s_i = 1 - e_i, with e_i the mean squared
@@ -43,16 +44,20 @@ class LinearProbe(Scorer):
                 targets = (scaled > 0).astype(np.float64)
                 share = targets.mean(axis=0)
                 unit = float(-(share * np.log(share) + (1 - share) * np.log1p(-share)).mean())
-        losses = held_out_losses(
-            features,
-            targets,
-            evidence.kind,
-            outputs,
-            groups=evidence.groups,
-            criterion="accuracy" if evidence.kind == "single" else "log_loss",
-            seed=evidence.seed,
-        )
-        if losses is None:
+        losses = [
+            held_out_losses(
+                features,
+                targets,
+                evidence.kind,
+                outputs,
+                groups=evidence.groups,
+                criterion="accuracy" if evidence.kind == "single" else "log_loss",
+                seed=seed,
+            )
+            for seed in divisions(evidence)
+        ]
+        told = [loss for loss in losses if loss is not None]
+        if not told:
             return Score.undefined("a single item or group: nothing can be held out")
-        items = 1 - losses / unit
+        items = 1 - np.mean(told, axis=0) / unit
         return Score(float(items.mean()), items)

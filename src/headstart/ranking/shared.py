@@ -9,6 +9,9 @@ import numpy as np
 from headstart.core.errors import ShapeError
 from headstart.core.scorer import Evidence, Score
 
+ENOUGH, MOST = 600, 3
+"""Held-out judgements that cross-validation makes of few items, by dividing them anew; divisions at most."""
+
 ClassScore = Callable[[np.ndarray, np.ndarray], float]
 """((N, D) float64 features, (N,) classes) -> a score."""
 
@@ -54,6 +57,11 @@ def columns_of(evidence: Evidence) -> np.ndarray:
         one_hot: np.ndarray = np.eye(classes.max() + 1)[classes]
         return one_hot
     return _matrix("labels", evidence.labels, len(evidence.features))
+
+
+def divisions(evidence: Evidence) -> list[int]:
+    """Seeds of the divisions into folds. With few items a single one would be half of the noise between sources."""
+    return [evidence.seed + i for i in range(max(1, min(MOST, ENOUGH // max(1, len(evidence.labels)))))]
 
 
 def standardised(columns: np.ndarray) -> np.ndarray | None:

@@ -205,7 +205,7 @@ def rank(
         raise ConfigError(" ".join(["no source could be ranked.", *notes]))
     racing = entered
     for items in looks[1:]:
-        racing = _those_still_in(racing, course.groups_of(racing[0].items), seed)
+        racing = _those_still_in(racing, course.groups_of(racing[0].items))
         racing = _affordable(racing, items, left() - KEPT_BACK * limit if limit < np.inf else np.inf, notes)
         if len(racing) < 2 <= len(entered):
             break
@@ -291,10 +291,10 @@ def _look(runner: Runner, course: Course, items: int, scorer: Scorer) -> None:
     runner.seconds_an_item = (time.perf_counter() - started) / (items - have)
 
 
-def _those_still_in(racing: list[Runner], groups: np.ndarray | None, seed: int) -> list[Runner]:
+def _those_still_in(racing: list[Runner], groups: np.ndarray | None) -> list[Runner]:
     """Those that are not worse than the best beyond chance."""
     best = max(racing, key=lambda r: r.last.value)
-    return [r for r in racing if r is best or gap(r.last, best.last, groups, seed=seed, confidence=SURE).high >= 0]
+    return [r for r in racing if r is best or gap(r.last, best.last, groups, confidence=SURE).high >= 0]
 
 
 def _affordable(racing: list[Runner], items: int, seconds: float, notes: list[str]) -> list[Runner]:
@@ -329,7 +329,7 @@ def _row(
     card, last, whole = runner.source.card, runner.last, len(course)
     apart = Interval(0.0, 0.0, 0.0)
     if runner is not best:
-        apart = gap(last, best.judged[runner.items], course.groups_of(runner.items), seed=course.seed)
+        apart = gap(last, best.judged[runner.items], course.groups_of(runner.items))
     looking, training = whole * runner.price.encode, whole * runner.price.train
     return {
         "source": runner.name,
