@@ -283,3 +283,55 @@ def test_names_of_images() -> None:
     assert not is_image_name(".jpg")
     assert not is_image_name("notes.txt")
     assert ".webp" in SUFFIXES
+
+
+# -- large JPEG files -----------------------------------------------------------------------------------------------
+
+
+def photo(repository: Path, short: int) -> Image.Image:
+    image = Image.open(next((repository / "examples/clothing/test").rglob("*.jpg"))).convert("RGB")
+    scale = short / min(image.size)
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("size", [(127, 127), (128, 128), (515, 300), (300, 1999), (1025, 1030)])
+@pytest.mark.parametrize("needed", [8, 32, 50])
+def test_a_large_jpeg_is_decoded_smaller_but_never_too_small(size: tuple[int, int], needed: int) -> None:
+    data = encoded(noise(*size), "JPEG")
+    image, facts = read_image(data, "large.jpg", short=needed)
+    least = max(2 * needed, 64)
+    factor = max(f for f in (1, 2, 4, 8) if f == 1 or min(size) // least >= f)
+    assert image.size == tuple(-(-side // factor) for side in size)
+    assert facts == read_image(data, "large.jpg")[1]
+    assert (facts.width, facts.height) == size
+
+
+@pytest.mark.parametrize(("format_", "short"), [("JPEG", 1023), ("PNG", 1200)])
+def test_other_files_are_decoded_whole(repository: Path, format_: str, short: int) -> None:
+    data = encoded(photo(repository, short), format_)
+    np.testing.assert_array_equal(
+        np.asarray(read_image(data, "photo", short=256)[0]), np.asarray(read_image(data, "photo")[0])
+    )
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_view_of_a_large_jpeg_is_nearly_that_of_all_its_pixels(
+    repository: Path, interpolation: Interpolation
+) -> None:
+    contract = ImageInput(resize=128, crop=112, interpolation=interpolation)
+    data = encoded(photo(repository, 1600), "JPEG", quality=90)
+    small, whole = (read_image(data, "large.jpg", short=short)[0] for short in (128, None))
+    assert min(small.size) == 400
+    views = [centre(picture(image, contract), contract).astype(float) for image in (small, whole)]
+    assert np.abs(views[0] - views[1]).mean() < 1
+
+
+def test_a_large_jpeg_is_turned_upright(repository: Path) -> None:
+    stored = photo(repository, 640)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image, facts = read_image(encoded(stored, "JPEG", exif=exif), "turned.jpg", short=64)
+    straight, _ = read_image(encoded(stored, "JPEG"), "straight.jpg", short=64)
+    assert min(image.size) == 160
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(straight.transpose(Image.Transpose.ROTATE_270)))
+    assert ((facts.width, facts.height), facts.traits) == (stored.size, ("rotated",))

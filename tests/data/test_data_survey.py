@@ -402,9 +402,9 @@ def test_pictures_beyond_the_limit_are_decoded_again(monkeypatch: pytest.MonkeyP
     kept = Pictures(CONTRACT, memory_limit=3 * 32 * 32 * 3 + 100)
     decoded: list[str] = []
 
-    def counted(item: Item) -> Image.Image:
+    def counted(item: Item, *, short: int) -> Image.Image:
         decoded.append(item.id)
-        return decode(item)
+        return decode(item, short=short)
 
     monkeypatch.setattr("headstart.data.pictures.decode", counted)
     first = [kept.of(item) for item in data.items]
@@ -412,6 +412,15 @@ def test_pictures_beyond_the_limit_are_decoded_again(monkeypatch: pytest.MonkeyP
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert decoded == [f"a/{n}" for n in (0, 1, 2, 3, 4, 5, 3, 4, 5)]
+
+
+def test_a_large_photo_gives_the_same_picture_kept_or_decoded_again() -> None:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(photo(0, 700))).save(out, "JPEG")
+    item = Item("large.jpg", out.getvalue())
+    seen = survey(items(item), CONTRACT, for_training=False)
+    assert seen.pictures is not None
+    np.testing.assert_array_equal(seen.pictures.of(item), Pictures(CONTRACT, memory_limit=0).of(item))
 
 
 def test_pictures_are_shared_by_threads_without_overrunning_the_limit() -> None:

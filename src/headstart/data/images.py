@@ -1,7 +1,9 @@
 """From encoded bytes to a picture, and from a picture to what a network sees.
 
 A picture is a uint8 array (H, W, 3), RGB, upright, its short side scaled to the contract's `resize`. The
-evaluation view is its centre square of `crop` pixels, bit for bit what timm's evaluation transform gives.
+evaluation view is its centre square of `crop` pixels, bit for bit what timm's evaluation transform gives, with one
+exception: a JPEG file of four times the size that is needed, or more, is made smaller by the decoder itself. That takes
+a third of the time, and features agree to a cosine similarity of 0.99 (docs/benchmarks.md, "Encoding").
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ from headstart.core.errors import DataError
 from headstart.data.dataset import Item
 
 MAX_PIXELS: Final = 100_000_000
+SPARE: Final = 2
+"""How many times the pixels that are needed, along a side, a JPEG decoder leaves at least. With 1 it takes as long, and
+single photos fall below a cosine similarity of 0.99."""
+LEAST: Final = 64
+"""Pixels that it leaves in any case, to compare images by."""
 
 SUFFIXES: Final[dict[str, frozenset[str]]] = {
     suffix: frozenset(formats)
@@ -82,13 +89,18 @@ def is_image_name(name: str) -> bool:
     return PurePath(name).suffix.lower() in SUFFIXES
 
 
-def decode(item: Item, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(item: Item, *, short: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The item as an upright RGB image; see `read_image`."""
-    return read_image(item.content(), item.id, max_pixels=max_pixels)[0]
+    return read_image(item.content(), item.id, short=short, max_pixels=max_pixels)[0]
 
 
-def read_image(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, Facts]:
+def read_image(
+    data: bytes, name: str, *, short: int | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[Image.Image, Facts]:
     """Encoded bytes -> (upright RGB image, facts).
+
+    short: the pixels of the short side that are needed; a much larger JPEG comes out smaller, its short side twice
+    that or more. None is every pixel. The facts are those of the file in any case.
 
     Transparency is laid on white, 16 bits are scaled to 8, CMYK is converted, of an animation the first frame is
     taken. The header's dimensions are checked before anything is decoded.
@@ -113,8 +125,10 @@ def read_image(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> tuple
         )
     try:
         with image:
-            image.load()
             width, height, format_ = image.width, image.height, image.format or ""
+            if short is not None:
+                image.draft(None, (max(SPARE * short, LEAST),) * 2)  # nothing happens where it is not a JPEG
+            image.load()
             orientation = _orientation(image)
             traits = _traits(image, orientation)
             rgb = _to_rgb(image)

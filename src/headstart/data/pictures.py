@@ -33,7 +33,7 @@ class Pictures:
         """uint8 (H, W, 3); see `headstart.data.images.picture`. Raises DataError where the item cannot be decoded."""
         kept = self._kept.get(item.id)
         if kept is None:
-            kept = picture(decode(item), self.contract)
+            kept = picture(decode(item, short=self.contract.resize), self.contract)
             self.keep(item, kept)
         return kept
 

@@ -113,7 +113,7 @@ def _look(item: Item, pictures: Pictures | None) -> tuple[Look, np.ndarray | Non
     try:
         data = item.content()
         digest = hashlib.sha256(data).hexdigest()
-        image, facts = read_image(data, item.id)
+        image, facts = read_image(data, item.id, short=None if pictures is None else pictures.contract.resize)
     except ImageError as error:
         return Look(digest, None, error.code, str(error)), None
     except DataError as error:
