@@ -10,11 +10,16 @@ from torch import Tensor
 
 from headstart.nn.device import Precision, autocast
 from headstart.nn.encoder import Encoder
+from headstart.nn.fuse import fused
 from headstart.nn.memory import keep_freed_memory
 
 AGREEMENT = 0.99
 BATCH = 32
-"""Items in every forward pass: kernels, and with them the last bits, depend on it."""
+"""Items in every forward pass: kernels, and with them the last bits, depend on it. Other sizes are no faster
+(docs/benchmarks.md, "Encoding")."""
+ENGINE = 2
+"""Raised whenever the same weights and the same file come to give other rows; features in the store are told apart by
+it."""
 
 
 def extract(
@@ -34,12 +39,16 @@ def extract(
     """
     keep_freed_memory()
     encoder.to(device).to(memory_format=torch.channels_last).eval()
+    network: Encoder | None = None
     for batch in batches:
         count = len(batch)
         if count < BATCH:
             batch = torch.cat([batch, batch[-1:].expand(BATCH - count, *batch.shape[1:])])
         with torch.inference_mode(), autocast(device, precision):
-            pooled = encoder(prepare(batch.to(device, non_blocking=True))).pooled
+            ready = prepare(batch.to(device, non_blocking=True))
+            if network is None:
+                network = fused(encoder, ready[:1])
+            pooled = network(ready).pooled
         yield pooled[:count].float().cpu().numpy()
 
 
@@ -57,8 +66,9 @@ def trusted_precision(
     ready = ready.to(device)
     with torch.inference_mode():
         exact = encoder(ready[:sample]).pooled.float()
+        network = fused(encoder, ready[:1])
         with autocast(device, precision):
-            reduced = encoder(ready[:sample]).pooled.float()
+            reduced = network(ready[:sample]).pooled.float()
     shared = exact.mean(dim=0) if len(exact) > 1 else torch.zeros_like(exact[0])
     agreement = torch.nn.functional.cosine_similarity(exact - shared, reduced - shared, dim=1).median()
     return precision if float(agreement) >= AGREEMENT else "float32"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from headstart.core.source import Source
 from headstart.features.bank import FeatureBank, Views
-from headstart.features.extract import BATCH
+from headstart.features.extract import BATCH, ENGINE
 from headstart.features.store import FeatureStore
 from headstart.nn.device import best_device
 from headstart.nn.encoder import Encoder
@@ -45,6 +45,7 @@ def feature_bank(
         about={
             "architecture": card.architecture.model_dump(mode="json"),
             "input": card.input.digest(),
+            "engine": ENGINE,
             **(about or {"weights": card.sha256 or weights_digest(encoder()), "view": "evaluation"}),
         },
         device=best_device(),
