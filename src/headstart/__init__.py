@@ -96,7 +96,12 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}. It has: {', '.join(__all__)}")
     module, _, attribute = _HOMES[name].partition(":")
-    found = getattr(import_module(module), attribute)
+    try:
+        found = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        from headstart.core.extras import explained
+
+        raise explained(error, f"headstart.{name}") or error from None
     globals()[name] = found
     return found
 

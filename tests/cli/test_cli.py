@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from headstart.cli import app as cli
@@ -377,7 +378,7 @@ def test_doctor_tells_versions_device_cache_sources_and_extras(capsys: pytest.Ca
     assert found["packages"]["torch"]
     assert found["device"]["precision"] in ("bfloat16", "float32")
     assert found["cache"]["path"] == os.environ["HEADSTART_CACHE"]
-    assert found["extras"]["train"]["install"] == "pip install 'headstart[train]'"
+    assert found["extras"]["train"]["install"] == "pip install '.[train]'"
     assert "dev" not in found["extras"]
     assert found["processor"]["cores"] >= 1
     words = here(capsys, "doctor")[1]
@@ -450,9 +451,11 @@ def test_fit_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch, capsys
     )  # fmt: skip
     called = stand_in.called
     called.pop("progress")
+    assert abs(called.pop("began") - psutil.Process().create_time()) < 1
     assert (code, out, err) == (0, "test accuracy  0.900\n", "two photos are [dark]\n")
     assert called == {
         "data": "cells.csv", "task": "classification", "source": "runs/a", "method": "full", "out": Path("runs/x"),
+        "budget": None,
         "input": "file", "label": "kind", "group": "patient", "split": "part", "seed": 3, "verdict": "none",
         "options": {"epochs": 2, "learning_rate": 1e-3, "method.k": 2}, "track": ("tensorboard", "wandb"),
         "overwrite": True, "photos": False,
@@ -468,10 +471,9 @@ def test_fit_defaults_are_those_of_the_python_verb(
 
     stand_in = recipe(monkeypatch)
     assert here(capsys, "fit", "photos")[0] == 0
-    defaults = {
-        name: p.default for name, p in inspect.signature(fit).parameters.items() if name not in ("data", "progress")
-    }
-    called = {name: value for name, value in stand_in.called.items() if name not in ("data", "progress")}
+    given = ("data", "progress", "began")
+    defaults = {name: p.default for name, p in inspect.signature(fit).parameters.items() if name not in given}
+    called = {name: value for name, value in stand_in.called.items() if name not in given}
     assert {**called, "options": called["options"] or None} == {**defaults, "options": defaults["options"] or None}
 
 
@@ -599,3 +601,22 @@ def on_a_terminal(command: Sequence[str]) -> str:
     os.close(ours)
     assert process.wait() == 0
     return shown.decode()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_fitting_without_what_it_needs_says_what_to_install(tmp_path: Path, as_json: bool) -> None:
+    script = (
+        "import sys; sys.modules['accelerate'] = None\n"  # as if it were not installed
+        "from headstart.cli.app import run; raise SystemExit(run(sys.argv[1:]))"
+    )
+    given = ["fit", str(tmp_path), "--out", str(tmp_path / "run"), *(["--json"] if as_json else [])]
+    done = subprocess.run([sys.executable, "-c", script, *given], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "needs the package 'accelerate'" in done.stderr
+    assert "pip install '.[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    if as_json:
+        assert json.loads(done.stdout)["error"]["type"] == "MissingExtra"
+    python = "import sys; sys.modules['accelerate'] = None\nimport headstart\nheadstart.fit"
+    done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
+    assert "MissingExtra: headstart.fit needs the package 'accelerate'" in done.stderr

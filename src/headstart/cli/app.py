@@ -22,6 +22,7 @@ from headstart import __version__
 from headstart.cli import cache, compare, doctor, ensemble, evaluate, fit, predict, rank, resume, sources, tune
 from headstart.cli.output import Interrupted, print_json, print_words
 from headstart.core.errors import ConfigError, UserError
+from headstart.core.extras import explained
 
 INTERRUPTED, READER_GONE = 130, 141
 COMPLETION = "_HEADSTART_COMPLETE"
@@ -85,6 +86,8 @@ def _run(given: list[str], as_json: bool) -> int:
             return _reader_gone()
         raise
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and (missing := explained(error, "this command")):
+            return _failed(missing, str(missing), missing.exit_code, as_json)
         if hasattr(error, "format_message"):  # typer's own: the command line itself is at fault
             error.show()  # type: ignore[attr-defined]
             return _failed(error, error.format_message(), 2, as_json, said=True)

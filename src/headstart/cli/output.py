@@ -38,7 +38,9 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, as_json: bool
     from rich.text import Text
 
     stream = sys.stderr if as_json else sys.stdout
-    grid = Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, show_header=any(titles), header_style="bold")
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, show_header=any(titles), header_style="bold")
+    for number, title in enumerate(titles):  # what the first column names is to be typed: it is never cut
+        grid.add_column(title, no_wrap=number == 0)
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     Console(file=stream, width=None if stream.isatty() else 1000).print(grid)

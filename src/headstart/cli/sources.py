@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Any
 
 import typer
 
 from headstart.cli.output import Json, print_json, size, table, tell
 from headstart.cli.progress import Terminal
+
+WIDE = 140
+"""Columns of a terminal on which the whole table can be read."""
 
 app = typer.Typer(help="List, show and install pretrained sources.", invoke_without_command=True)
 
@@ -20,14 +25,15 @@ def root(context: typer.Context, as_json: bool = Json) -> None:
 
 @app.command("list", epilog="Example: headstart sources list --json")
 def list_command(as_json: bool = Json) -> None:
-    """What is known, and what of it is on this machine."""
+    """What is known, and what of it is on this machine; `show NAME` tells all of one, and how to get it."""
     from headstart.recipes.sources import list_sources
 
     found = list_sources()
     if as_json:
         return print_json(found)
-    titles = ("source", "here", "modality", "size", "licence", "trained on", "how")
-    table(titles, [_row(row) for row in found])
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE
+    titles = ("source", "here", "size", "licence", "trained on", "modality")
+    table(titles[:4] if narrow else titles, [_row(row)[: 4 if narrow else None] for row in found])
 
 
 @app.command("show", epilog="Example: headstart sources show efficientnet-lite0")
@@ -64,8 +70,8 @@ def _packs(incomplete: str) -> list[str]:
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    here = "yes" if row["here"] else "no"
-    return row["name"], here, row["modality"], size(row["size_bytes"]), row["license"], row["trained_on"], row["how"]
+    here = "yes" if row["here"] else "install" if row["how"].startswith("headstart") else "no"
+    return row["name"], here, size(row["size_bytes"]), row["license"], row["trained_on"], row["modality"]
 
 
 def _words(value: Any) -> str:

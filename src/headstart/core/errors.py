@@ -66,7 +66,7 @@ class MissingExtra(UserError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed. "
-            f"Install it with: pip install 'headstart[{extra}]'"
+            f"Install it with: pip install 'headstart[{extra}]' (in a checkout: pip install '.[{extra}]')"
         )
 
 

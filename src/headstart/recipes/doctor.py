@@ -142,7 +142,7 @@ def _extras() -> dict[str, dict[str, Any]]:
     rows = {}
     for extra in wanted:
         missing = sorted({name for name in packages(extra) if _version(name) is None})
-        rows[extra] = {"installed": not missing, "missing": missing, "install": f"pip install 'headstart[{extra}]'"}
+        rows[extra] = {"installed": not missing, "missing": missing, "install": f"pip install '.[{extra}]'"}
     return rows
 
 

@@ -20,6 +20,7 @@ from headstart.recipes.baselines import Baseline
 from headstart.recipes.fitted import Fitted
 from headstart.recipes.prepare import Part, Target
 from headstart.recipes.recipe import Recipe
+from headstart.recipes.run import BASELINE_NAMES
 
 THUMBNAIL = 160
 
@@ -58,8 +59,9 @@ def report_data(
         recipe=recipe.to_yaml(),
         verdicts=verdicts,
         baselines=[
-            BaselineResult(name, baseline.description, baseline.seconds, found.metrics)
+            BaselineResult(BASELINE_NAMES.get(name, name), baseline.description, baseline.seconds, found.metrics)
             for name, (baseline, found) in baselines.items()
+            if name != "no_transfer"  # which is the better of the others
         ],
         uncalibrated_ece=uncalibrated.metrics.get("ece"),
         temperature=metrics["temperature"],

@@ -12,6 +12,8 @@ from typing import Any
 from headstart.core.errors import ArtifactError
 from headstart.recipes.folder import is_complete
 
+BASELINE_NAMES = {"random_network": "random network", "probe": "frozen probe", "scratch": "from scratch"}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -61,9 +63,12 @@ def _lines(metrics: dict[str, Any], run: Run) -> Iterable[str]:
     yield f"{metrics['method']} on {metrics['source']}: {items}"
     yield f"test {name}  {best['value']:.3f}  (95 % interval {best['low']:.3f} to {best['high']:.3f})"
     for label, row in metrics["baselines"].items():
-        if primary in row:
-            yield f"  {label.replace('_', ' ')}  {row[primary]['value']:.3f}"
+        if primary in row and label != "no_transfer":  # which is the better of the others
+            yield f"  {BASELINE_NAMES.get(label, label)}  {row[primary]['value']:.3f}"
     if metrics["verdict"]:
         yield f"verdict: {metrics['verdict']['transfer']}. {metrics['verdict']['words']}"
+    probe = metrics["verdicts"].get("probe")
+    if probe and metrics["method"] != "probe":
+        yield f"{metrics['method']} over the frozen probe: {probe['words']}"
     yield f"report: {run.report}"
     yield f"model:  {run.model}"

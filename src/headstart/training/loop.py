@@ -550,7 +550,6 @@ class TrainingLoop:
         return True
 
     def _leave(self, place: Path) -> None:
-        self._progress.stage(f"{self._names[-1]} done")
         checkpoint.save(place, {f"model.{n}": t for n, t in self._state().items()}, self._facts())
         (self.folder / "current.safetensors").unlink(missing_ok=True)
 
