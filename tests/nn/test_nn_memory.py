@@ -43,3 +43,26 @@ def test_freed_arrays_are_used_again_without_new_pages() -> None:
 def test_what_the_user_has_set_is_left_alone() -> None:
     agreed, _ = churn(MALLOC_ARENA_MAX="4")
     assert not agreed
+
+
+RELEASED = """
+import numpy as np, psutil
+from headstart.nn.memory import keep_freed_memory, release_freed_memory
+keep_freed_memory()
+arrays = [np.ones(1_000_000) for _ in range(50)]
+pin = np.ones(1000)
+held = psutil.Process().memory_info().rss
+del arrays
+kept = psutil.Process().memory_info().rss
+release_freed_memory()
+print(held - kept, kept - psutil.Process().memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_what_is_kept_is_given_back_between_one_kind_of_work_and_the_next() -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GLIBC_TUNABLES", "MALLOC_"))}
+    done = subprocess.run([sys.executable, "-c", RELEASED], env=clean, capture_output=True, text=True, check=True)
+    freed_before, freed_by_it = map(int, done.stdout.split())
+    assert freed_before < 100e6
+    assert freed_by_it > 300e6

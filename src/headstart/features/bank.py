@@ -16,6 +16,7 @@ from headstart.features.extract import extract, trusted_precision
 from headstart.features.store import ROW, FeatureStore, Shelf
 from headstart.nn.device import Precision, resolve_precision
 from headstart.nn.encoder import Encoder
+from headstart.nn.memory import release_freed_memory
 
 SAMPLE = 8
 HELD = 64_000_000
@@ -144,4 +145,6 @@ class FeatureBank:
             self.encoded += len(part)
             if shelf is not None:
                 shelf.put([digests[i] for i in part], rows[part])
+        if len(missing):
+            release_freed_memory()
         return rows

@@ -29,3 +29,9 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, KEPT)) and bool(mallopt(M_TRIM_THRESHOLD, KEPT))
+
+
+def release_freed_memory() -> None:
+    """Give back what is kept, between one kind of work and the next, which needs arrays of other sizes."""
+    if keep_freed_memory():
+        ctypes.CDLL(None).malloc_trim(0)

@@ -32,7 +32,7 @@ from headstart.nn import freeze
 from headstart.nn.depthwise import FastDepthwise
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.encoder import Encoder
-from headstart.nn.memory import keep_freed_memory
+from headstart.nn.memory import keep_freed_memory, release_freed_memory
 from headstart.nn.model import Model
 from headstart.nn.truncate import cut
 from headstart.training import checkpoint
@@ -314,6 +314,7 @@ class TrainingLoop:
             parameter.grad = None
         self._activations = None
         self.model.eval()
+        release_freed_memory()
 
     def _backward(
         self, objective: Objective, pixels: Tensor, targets: Tensor, share: float, name: str, step: int, part: int
