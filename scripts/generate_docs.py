@@ -72,6 +72,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark-time-to-accuracy": result("time_to_accuracy"),
     "benchmark-methods": result("methods"),
     "benchmark-ranking": result("ranking"),
+    "benchmark-extract": result("extract"),
     "benchmark-startup": result("startup"),
 }
 

@@ -2,8 +2,8 @@
 
 A picture is a uint8 array (H, W, 3), RGB, upright, its short side scaled to the contract's `resize`. The
 evaluation view is its centre square of `crop` pixels, bit for bit what timm's evaluation transform gives, with one
-exception: a JPEG file of four times the size that is needed, or more, is made smaller by the decoder itself. That takes
-a third of the time, and features agree to a cosine similarity of 0.99 (docs/benchmarks.md, "Encoding").
+exception: a JPEG file of four times the size that is needed, or more, is made smaller by the decoder itself, two to
+three times as fast; features agree to a cosine similarity of 0.99 (docs/benchmarks.md, "Encoding").
 """
 
 from __future__ import annotations
