@@ -39,6 +39,7 @@ format: $(VENV)/.dev ## format and mend what can be mended
 
 bench: $(VENV)/.dev ## the speed and the method comparison of docs/benchmarks.md (an hour or more; DATA=folder)
 	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python benchmarks/extract.py $(DATA)
 	@$(BIN)/python benchmarks/fit.py $(DATA)
 	@$(BIN)/python benchmarks/methods.py $(DATA)
 
