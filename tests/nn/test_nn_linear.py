@@ -257,7 +257,7 @@ class OnDisk:
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        found = self._rows[index]
+        found: np.ndarray = self._rows[index]
         self.largest = max(self.largest, len(found))
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast, get_args
@@ -138,13 +138,24 @@ class FeatureBank:
         else:
             rows, known = np.zeros((len(digests), self._width), np.float32), np.zeros(len(digests), bool)
         missing = np.flatnonzero(~known)
-        for part in np.array_split(missing, range(TOGETHER, len(missing), TOGETHER)) if len(missing) else ():
-            batches = views.batches([wanted[i] for i in part])
-            found = extract(self.encoder, batches, self._prepare, device=self._device, precision=self.precision)
-            rows[part] = np.concatenate(list(found))
-            self.encoded += len(part)
-            if shelf is not None:
-                shelf.put([digests[i] for i in part], rows[part])
+        waiting: list[np.ndarray] = []
+        done = 0
+        for found in self._extracted(views, [wanted[int(i)] for i in missing]):
+            waiting.append(found)
+            count = sum(map(len, waiting))
+            if count >= TOGETHER or done + count == len(missing):
+                part = missing[done : done + count]
+                rows[part], waiting, done = np.concatenate(waiting), [], done + count
+                if shelf is not None:
+                    shelf.put([digests[i] for i in part], rows[part])
         if len(missing):
             release_freed_memory()
         return rows
+
+    def _extracted(self, views: Views, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """Features of the items at `indices`, a batch at a time."""
+        if indices:
+            batches = views.batches(indices)
+            for found in extract(self.encoder, batches, self._prepare, device=self._device, precision=self.precision):
+                self.encoded += len(found)
+                yield found

@@ -94,7 +94,7 @@ def fit(
         dataset, chosen = _read(recipe), resolve(recipe.source)
     else:
         options = dict(options or {})
-        chosen = source if isinstance(source, Source) else resolve(_default_source() if source == "auto" else source)
+        chosen = source if isinstance(source, Source) else resolve(default_source() if source == "auto" else source)
         if budget is not None and method != "auto":
             raise ConfigError(
                 f"budget {str(budget)!r} was given with the method {method!r}: a budget is for method auto, which "
@@ -318,7 +318,7 @@ def _others(first: str) -> tuple[str, ...]:
     return tuple(name for name in here if name != first)
 
 
-def _default_source() -> str:
+def default_source() -> str:
     """The first pack that is on this machine. Raises SourceError naming what to install where there is none."""
     for name in PREFERRED:
         if PACKS[name].availability().here:

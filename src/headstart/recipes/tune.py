@@ -29,7 +29,7 @@ from headstart.data.read import read_dataset
 from headstart.methods import METHODS
 from headstart.nn.freeze import weighted_blocks
 from headstart.recipes import folder
-from headstart.recipes.fit import DEFAULT_METHOD, _default_source, fit
+from headstart.recipes.fit import DEFAULT_METHOD, default_source, fit
 from headstart.recipes.models import new_model
 from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
@@ -89,7 +89,7 @@ def tune(
     if trials < 1 or workers < 1:
         raise ConfigError(f"--trials {trials} --workers {workers}: expected 1 or more of each.")
     if source == "auto":
-        source = _default_source()
+        source = default_source()
     request = _Request(data, source, DEFAULT_METHOD if method == "auto" else method, dict(options or {}), seed)
     about = DataRecipe(path=_name(data), input=input, label=label, group=group, split=split, task=task)
     place = Path(out) if out is not None else _usual_place(about.path, request.method)

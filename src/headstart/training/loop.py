@@ -120,7 +120,7 @@ class TrainingLoop:
         self._activations: Activations | None = None
         self._balance = class_weights(task, train.targets) if config.class_weighting == "balanced" else None
         self._objective(None)
-        self._require_monitor(validation)
+        require_monitor(task, config, validation.targets)
         self.precision = precision or fitting_precision(model.encoder, train.batches, config.precision, self.device)
         AcceleratorState._reset_state(True)
         mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[self.precision]
@@ -501,18 +501,10 @@ class TrainingLoop:
         loss = float(self.task.loss(torch.as_tensor(logits), torch.as_tensor(part.targets)))
         found = self.task.metrics(part.targets, self.task.scores(logits))
         monitor = self.config.monitor or self.task.primary
-        value = -found[monitor] if monitor in LOWER_IS_BETTER else found[monitor]
+        value = found[monitor] * direction(monitor)
         if not math.isfinite(value):
             value = -1e9
         return value - 1e-6 * min(loss, 1e3), {"validation_loss": loss, f"validation_{monitor}": found[monitor]}
-
-    def _require_monitor(self, validation: Split) -> None:
-        if self.config.monitor is None or not len(validation):
-            return
-        blank = self.task.scores(np.zeros((len(validation), len(self.task.outputs))))
-        known = self.task.metrics(validation.targets, blank)
-        if self.config.monitor not in known:
-            raise ConfigError(unknown_name("metric to monitor", self.config.monitor, known))
 
     def _prepare(self, batch: Tensor) -> Tensor:
         return self.parts["train"].batches.prepare(batch)
@@ -610,6 +602,23 @@ def fitting_precision(encoder: Encoder, batches: Batches, wanted: str, device: t
     """The number format to compute in: `wanted`, unless a few items show that the encoder's features suffer from it."""
     sample = batches.prepare(batches.evaluation(range(min(8, len(batches)))))
     return trusted_precision(encoder, sample, device, resolve_precision(wanted, device))
+
+
+def direction(metric: str) -> int:
+    """1 where larger is better, -1 where smaller is."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def require_monitor(task: Task, config: TrainConfig, targets: np.ndarray) -> None:
+    """Raises ConfigError where the metric that the user wants to be looked at is none of the task's.
+
+    targets: of the validation items; without any there is nothing to look at.
+    """
+    if config.monitor is None or not len(targets):
+        return
+    known = task.metrics(targets, task.scores(np.zeros((len(targets), len(task.outputs)))))
+    if config.monitor not in known:
+        raise ConfigError(unknown_name("metric to monitor", config.monitor, known))
 
 
 def class_weights(task: Task, targets: np.ndarray) -> Tensor | None:

@@ -40,7 +40,7 @@ from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import ROLES, Part, Target
 from headstart.recipes.price import Price, price
 from headstart.recipes.recipe import Recipe
-from headstart.training.loop import TrainingLoop
+from headstart.training.loop import TrainingLoop, direction, require_monitor
 
 PLAN = "plan.json"
 PATIENT = 30.0
@@ -140,6 +140,7 @@ class Search:
         record: Callable[[dict[str, Any]], None],
         progress: Progress,
     ) -> None:
+        require_monitor(first.target.task, recipe.train, first.target.parts["validation"].targets)
         self._recipe = recipe
         self._entrants = {first.name: first}
         self._first = first
@@ -379,10 +380,10 @@ class Search:
         found = evidence(
             self._losses(self._champion.validation), self._losses(candidate.validation), looks=looks, groups=part.groups
         )
-        better = self._score(candidate) - self._score(self._champion)
+        better = (self._score(candidate) - self._score(self._champion)) * direction(self._metric)
         words = f"p = {found.p_value:.3g}, to be below {found.level:.3g} at look {looks}"
         if found.convinces and better < 0:
-            return False, f"its loss is lower ({words}), but so is its {self._first.target.task.primary}"
+            return False, f"its loss is lower ({words}), but its {self._metric} is worse"
         return found.convinces, words
 
     def _losses(self, logits: np.ndarray) -> np.ndarray:
@@ -392,12 +393,17 @@ class Search:
             logits = logits / fit_temperature(logits, part.targets)
         return item_losses(logits, in_output_units(task, part.targets), task.kind)
 
+    @property
+    def _metric(self) -> str:
+        """What must not become worse: the metric that the user monitors, else the task's own."""
+        return self._recipe.train.monitor or self._first.target.task.primary
+
     def _score(self, candidate: Candidate) -> float:
-        """The primary metric on validation items."""
+        """That metric on validation items."""
         task, part = self._first.target.task, self._first.target.parts["validation"]
         if not len(part):
             return float("nan")
-        return task.metrics(part.targets, task.scores(candidate.validation))[task.primary]
+        return task.metrics(part.targets, task.scores(candidate.validation))[self._metric]
 
     def _fitted(self) -> Fitted:
         best = self._champion
