@@ -42,6 +42,8 @@ bench: $(VENV)/.dev ## the speed and the method comparison of docs/benchmarks.md
 	@$(BIN)/python benchmarks/extract.py $(DATA)
 	@$(BIN)/python benchmarks/fit.py $(DATA)
 	@$(BIN)/python benchmarks/methods.py $(DATA)
+	@$(BIN)/python benchmarks/truncation.py $(DATA)
+	@$(BIN)/python benchmarks/memory.py
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ again and check every link
 	@$(BIN)/python scripts/generate_docs.py

@@ -73,6 +73,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark-methods": result("methods"),
     "benchmark-ranking": result("ranking"),
     "benchmark-extract": result("extract"),
+    "benchmark-truncation": result("truncation"),
+    "benchmark-memory": result("memory"),
     "benchmark-startup": result("startup"),
 }
 
