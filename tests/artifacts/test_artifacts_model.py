@@ -98,9 +98,9 @@ def test_what_is_loaded_computes_what_was_saved(pristine: Path) -> None:
     model = tiny_model(TASK)
     with torch.inference_mode():
         expected = model((batch().float() / 255 - 0.5) / 0.5).double().numpy()
-    np.testing.assert_allclose(loaded.logits(batch()), expected, atol=1e-5)
+    np.testing.assert_allclose(loaded.logits(batch()), expected, rtol=1e-4, atol=1e-4)
     scaled = np.exp(expected / 1.5)
-    np.testing.assert_allclose(loaded.scores(batch()), scaled / scaled.sum(1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(loaded.scores(batch()), scaled / scaled.sum(1, keepdims=True), atol=1e-4)
     assert loaded.temperature == 1.5
     assert loaded.task == TASK
     assert loaded.source == tiny_source().card

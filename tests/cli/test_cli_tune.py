@@ -83,7 +83,7 @@ def test_without_optuna_it_is_one_line_with_the_command_that_brings_it(
     assert (code, out) == (2, "")
     assert err == (
         "headstart: Tuning needs the package 'optuna', which is not installed. "
-        "Install it with: pip install 'headstart[tune]'\n"
+        "Install it with: pip install 'headstart[tune]' (in a checkout: pip install '.[tune]')\n"
     )
 
 

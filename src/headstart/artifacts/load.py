@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ from headstart.core.task import Task
 from headstart.data.transforms.image import normalise
 from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
+from headstart.nn.encoder import Encoder
+from headstart.nn.fuse import fused
 from headstart.nn.model import Model
 from headstart.sources import build
 from headstart.tasks import from_json
@@ -53,7 +56,18 @@ class LoadedModel:
             raise ShapeError(
                 f"expected uint8 pictures of shape (B, 3, {crop}, {crop}), got {pixels.dtype} {tuple(pixels.shape)}."
             )
-        return _logits(self.model, self.contract, pixels, self.device, self.precision)
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            ready = normalise(pixels.to(self.device), self.contract)
+            logits = self.model.answer(self._encoder(ready).pooled)
+        rows: np.ndarray = logits.double().cpu().numpy()
+        return rows
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        """The network as it is run for the features that a model is judged by."""
+        crop = self.contract.crop
+        noise = torch.randint(0, 256, (1, 3, crop, crop), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        return fused(self.model.encoder, normalise(noise.to(self.device), self.contract))
 
     def scores(self, batch: Tensor | np.ndarray) -> np.ndarray:
         """(B, 3, crop, crop) uint8 evaluation views -> (B, K) probabilities, or numbers in the user's units."""
@@ -335,13 +349,6 @@ def _require_equal(folder: Path, given: np.ndarray, expected: np.ndarray, *, sca
 
 def probe_logits(model: Model, contract: ImageInput, inputs: Tensor) -> np.ndarray:
     """(n, K) float32 logits of the probes, computed on the CPU in float32."""
-    return _logits(model, contract, inputs, torch.device("cpu"), "float32").astype(np.float32)
-
-
-def _logits(
-    model: Model, contract: ImageInput, pixels: Tensor, device: torch.device, precision: Precision
-) -> np.ndarray:
-    with torch.inference_mode(), autocast(device, precision):
-        logits: Tensor = model(normalise(pixels.to(device), contract))
-    rows: np.ndarray = logits.double().cpu().numpy()
-    return rows
+    with torch.inference_mode():
+        rows: np.ndarray = model(normalise(inputs, contract)).numpy()
+    return rows.astype(np.float32)

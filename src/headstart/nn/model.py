@@ -25,7 +25,10 @@ class Model(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """(B, ...) prepared batch -> (B, K) logits."""
         features: Features = self.encoder(batch)
-        pooled = self.dropout(features.pooled)
+        return self.answer(self.dropout(features.pooled))
+
+    def answer(self, pooled: Tensor) -> Tensor:
+        """(B, D) pooled features -> (B, K) logits."""
         # The head is small, and its rounding would show in the probabilities: it never runs in reduced precision.
         with torch.autocast(pooled.device.type, enabled=False):
             logits: Tensor = self.head(pooled.to(self.head.weight.dtype))

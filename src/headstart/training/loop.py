@@ -32,6 +32,7 @@ from headstart.nn import freeze
 from headstart.nn.depthwise import FastDepthwise
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.encoder import Encoder
+from headstart.nn.fuse import fused
 from headstart.nn.memory import keep_freed_memory, release_freed_memory
 from headstart.nn.model import Model
 from headstart.nn.truncate import cut
@@ -158,10 +159,12 @@ class TrainingLoop:
     def _logits(self, inputs: Iterable[Tensor]) -> np.ndarray:
         self.model.eval()
         rows = []
+        network: Encoder | None = self.model.encoder if self._activations else None
         with torch.inference_mode():
             for batch in inputs:
+                network = network or fused(self.model.encoder, batch[:1])
                 with autocast(self.device, self.precision):
-                    rows.append(self.model(batch).double().cpu().numpy())
+                    rows.append(self.model.answer(network(batch).pooled).double().cpu().numpy())
         return np.concatenate(rows) if rows else np.zeros((0, len(self.task.outputs)))
 
     def validate(self) -> float:
