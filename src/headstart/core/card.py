@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class Frozen(BaseModel):
@@ -15,7 +15,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class ImageInput(Frozen):
+class Contract(Frozen):
+    """What a network takes, and how an item is made into it: all that preprocessing depends on."""
+
+    def digest(self) -> str:
+        """sha256 over the contract's canonical JSON: two contracts are equal if this is."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+
+class ImageInput(Contract):
     """The preprocessing contract of an image network.
 
     resize: the short side is scaled to this many pixels.
@@ -30,9 +38,87 @@ class ImageInput(Frozen):
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
-    def digest(self) -> str:
-        """sha256 over the contract's canonical JSON: two contracts are equal if this is."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+class TextInput(Contract):
+    """The preprocessing contract of a text network.
+
+    tokenizer: sha256 of its tokenizer.json (the format of the `tokenizers` library), an asset (`headstart.core.assets`).
+    length: tokens at most, those that the tokenizer adds included; of a longer text the beginning is seen.
+    prefix: put before every text ("query: ").
+    """
+
+    modality: Literal["text"] = "text"
+    tokenizer: str = Field(pattern="^[0-9a-f]{64}$")
+    length: int = Field(128, ge=4, le=8192)
+    prefix: str = ""
+
+
+class Mel(Frozen):
+    """A log-mel spectrogram. Lengths in samples; frequencies in hertz.
+
+    scale, norm: of the mel filters ("slaney" or "htk"; area-normalised or not). power: 1 magnitude, 2 energy.
+    centre: frames are centred on their time, the signal reflected at its ends.
+    log: how energies become levels: "ln" log(x + floor); "log10" log10(max(x, floor)); "whisper": "log10", at most 8
+    below the clip's largest, (x + 4) / 4; "none" as they are. Then (level - mean) / std.
+    """
+
+    bands: int = Field(80, ge=1, le=512)
+    window: int = Field(400, ge=16, le=65_536)
+    transform: int | None = Field(None, ge=16, le=65_536)
+    hop: int = Field(160, ge=1, le=65_536)
+    lowest: float = Field(0.0, ge=0)
+    highest: float | None = Field(None, gt=0)
+    scale: Literal["slaney", "htk"] = "slaney"
+    norm: Literal["slaney", "none"] = "slaney"
+    power: float = Field(2.0, gt=0, le=4)
+    centre: bool = True
+    log: Literal["ln", "log10", "whisper", "none"] = "ln"
+    floor: float = Field(1e-10, gt=0)
+    mean: float = 0.0
+    std: float = Field(1.0, gt=0)
+
+
+class AudioInput(Contract):
+    """The preprocessing contract of a network that hears: one channel at `rate` hertz, `seconds` long; a shorter clip
+    is followed by silence, of a longer one the middle is heard. mel: the network takes this spectrogram (B, bands,
+    frames), or the wave itself (B, samples) where it is None."""
+
+    modality: Literal["audio"] = "audio"
+    rate: int = Field(16_000, ge=1000, le=384_000)
+    seconds: float = Field(5.0, gt=0, le=600)
+    mel: Mel | None = None
+
+    @property
+    def samples(self) -> int:
+        return round(self.rate * self.seconds)
+
+
+class Column(Frozen):
+    """A column of a table. levels: of a category, in order; () is a number. mean, std: of a number's known values."""
+
+    name: str
+    levels: tuple[str, ...] = ()
+    mean: float = 0.0
+    std: float = Field(1.0, gt=0)
+
+
+class TableInput(Contract):
+    """The preprocessing contract of a network on the columns of a table: (B, columns) float32 in their order; numbers
+    standardised, a missing one is NaN; a category's place among its levels, -1 for one that is missing or new."""
+
+    modality: Literal["table"] = "table"
+    columns: tuple[Column, ...] = Field(min_length=1)
+
+
+Input = Annotated[ImageInput | TextInput | AudioInput | TableInput, Field(discriminator="modality")]
+"""The preprocessing contract of any network."""
+
+_INPUT: TypeAdapter[Input] = TypeAdapter(Input)
+
+
+def input_from_json(data: Any) -> Input:
+    """The contract whose `model_dump` gave `data`. Raises pydantic's ValidationError, a ValueError."""
+    return _INPUT.validate_python(data)
 
 
 class Architecture(Frozen):
@@ -54,7 +140,7 @@ class SourceCard(Frozen):
     name: str
     modality: Literal["image", "text", "audio", "table"]
     architecture: Architecture
-    input: ImageInput
+    input: Input
     license: str
     trained_on: str
     origin: str

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from headstart.core.types import Features
 
 if TYPE_CHECKING:
-    from headstart.core.card import Architecture, ImageInput
+    from headstart.core.card import Architecture, Input
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Encoder(nn.Module, ABC):
     """
 
     architecture: Architecture
-    input: ImageInput
+    input: Input
     width: int
 
     @abstractmethod
