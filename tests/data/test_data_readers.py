@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from headstart.core.errors import ConfigError, DataError, MissingExtra, OfflineError, UserError
-from headstart.data.dataset import SPLIT_NAMES, Dataset, LabelKind
+from headstart.data.dataset import SPLIT_NAMES, Dataset, Item, LabelKind
 from headstart.data.read import read_dataset, read_inputs
 from headstart.data.readers import READERS
 from headstart.data.readers.base import Reader
@@ -510,3 +510,17 @@ def test_every_registered_reader_is_one() -> None:
     for name in READERS:
         assert issubclass(READERS[name], Reader)
         assert READERS[name].form
+
+
+def test_texts_pairs_and_columns_have_content_that_tells_them_apart() -> None:
+    assert Item("a", "naïve 中文").content() == "naïve 中文".encode()
+    assert Item("a", "\ud800").content() == b"\xed\xa0\x80"  # JSON may hold half a character
+    contents = [Item("a", parts).content() for parts in [("a", "b"), ("a,b",), ("a", "b", ""), ('a","b',), ("", "ab")]]
+    assert len(set(contents)) == len(contents)
+    assert json.loads(Item("a", ("中", 1.5, None)).content()) == ["中", 1.5, None]
+
+
+def test_what_the_classes_are_of_each_kind_of_label() -> None:
+    tags = Dataset("t", (Item("a", ("x", "y"), ("O", "B-PER")), Item("b", ("z",), None)), "text", "tags")
+    assert tags.classes == ("B-PER", "O")
+    assert Dataset("q", (Item("a", ("why?", "so"), ((0, "so"),)),), "text", "answers").classes == ()

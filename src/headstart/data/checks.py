@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from headstart.data.dataset import Dataset, Finding, Item
@@ -63,8 +63,8 @@ def wrong_extension(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding
     """Names that end otherwise than their content demands; the content is what counts."""
     wrong = []
     for item, look in zip(dataset.items, looks, strict=True):
-        if look.facts is not None and not isinstance(item.input, bytes):
-            formats = SUFFIXES.get(PurePath(item.input).suffix.lower())
+        if look.facts is not None and isinstance(item.input, Path):
+            formats = SUFFIXES.get(item.input.suffix.lower())
             if formats is not None and look.facts.format not in formats:
                 wrong.append((item.id, look.facts.format))
     if wrong:

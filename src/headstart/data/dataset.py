@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from unicodedata import category
 from headstart.core.errors import DataError
 
 Role = Literal["train", "validation", "test"]
-LabelKind = Literal["class", "multilabel", "number", "none"]
+Modality = Literal["image", "text", "audio", "table"]
+LabelKind = Literal["class", "multilabel", "number", "tags", "answers", "none"]
 
 SPLIT_NAMES: dict[str, Role] = {
     "train": "train",
@@ -53,21 +55,31 @@ class Finding:
 class Item:
     """One row. id: stable and unique, as the user would name it (a path below the data, a row number).
 
-    input: what is decoded later (a path, or encoded bytes). label: raw value; a tuple of strings for many labels;
-    a tuple of numbers for several quantities; None if there is none.
+    input: what is decoded later (a path, or encoded bytes); a text itself; a tuple for several parts: of two texts for
+    a pair (question and context, premise and hypothesis), of words where each has a tag, of a table's columns.
+    label: raw value; a tuple of strings for many labels, or of one tag a word; a tuple of numbers for several
+    quantities; a tuple of (start, text) of answers in the context, counted in characters, () where it holds none;
+    None if there is no label.
     """
 
     id: str
-    input: Path | bytes
+    input: Path | bytes | str | tuple[Any, ...]
     label: Any = None
     split: Role | None = None
     group: str | None = None
     domain: str | None = None
 
     def content(self) -> bytes:
-        """The encoded bytes of the input. Raises DataError naming the item where its file cannot be read."""
+        """The encoded bytes of the input: UTF-8 of a text, JSON of a tuple.
+
+        Raises DataError naming the item where its file cannot be read.
+        """
         if isinstance(self.input, bytes):
             return self.input
+        if isinstance(self.input, str):
+            return self.input.encode(errors="surrogatepass")
+        if isinstance(self.input, tuple):
+            return json.dumps(self.input, separators=(",", ":")).encode()
         try:
             return self.input.read_bytes()
         except FileNotFoundError:
@@ -88,7 +100,7 @@ class Dataset:
 
     name: str
     items: tuple[Item, ...]
-    modality: Literal["image"] = "image"
+    modality: Modality = "image"
     kind: LabelKind = "class"
     targets: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -105,10 +117,12 @@ class Dataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Sorted names of the classes or labels; the targets' names for numbers."""
+        """Sorted names of the classes, labels or tags; the targets' names for numbers; () for answers."""
         if self.kind == "number":
             return self.targets
-        if self.kind == "multilabel":
+        if self.kind == "answers":
+            return ()
+        if self.kind in ("multilabel", "tags"):
             return tuple(sorted({name for item in self.items for name in (item.label or ())}))
         return tuple(sorted({str(item.label) for item in self.items if item.label is not None}))
 
