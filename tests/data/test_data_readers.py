@@ -261,6 +261,7 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
     [
         ("\ufeff" + ROWS).encode(),
         ROWS.encode("utf-16"),
+        ROWS.encode("utf-32"),
         ROWS.replace("\n", "\r\n").encode(),
         ROWS.replace(",", ";").encode(),
         ROWS.replace(",", "\t").encode(),
@@ -270,6 +271,13 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
 )
 def test_dialects_and_encodings(tmp_path: Path, text: bytes) -> None:
     assert labels(read_dataset(table(tmp_path, text))) == {"a.jpg": "cat", "b.jpg": "dog"}
+
+
+def test_a_table_in_an_older_encoding_is_read_and_says_so(tmp_path: Path) -> None:
+    data = read_dataset(table(tmp_path, (ROWS + "c.jpg,naïveté\n").encode("cp1252")))
+    assert labels(data)["c.jpg"] == "naïveté"
+    assert [(f.level, f.code) for f in data.findings] == [("warning", "encoding")]
+    assert labels(read_dataset(table(tmp_path, (ROWS + "c.jpg,猫和狗\n").encode("gb18030"))))["c.jpg"] == "猫和狗"
 
 
 def test_paths_are_relative_to_the_table_and_may_be_absolute(tmp_path: Path) -> None:
@@ -303,7 +311,7 @@ def test_rows_that_repeat_are_left_out_and_ids_stay_unique(tmp_path: Path) -> No
         ("t.csv", "image,label\na.jpg,x\n,y\n", "line 3: column 'image' holds ''. Expected the path"),
         ("t.csv", "image,label\na.jpg,x\nb\0.jpg,y\n", "line 3: column 'image' holds"),
         ("t.csv", "image,label,split\na.jpg,x,tranie\n", "line 2: unknown split 'tranie'. Did you mean 'train'"),
-        ("t.csv", ROWS.encode() + b"c.jpg,caf\xe9\n", "line 4 is not UTF-8 text"),
+        ("t.csv", ROWS.encode() + b"c.jpg,caf\x81\n", r"line 4 is not UTF-8 text \(byte 0x81 at offset 41\)"),
         ("t.csv", b"\xff\xfea", "line 1 is not UTF-16 text"),
         ("t.csv", "image,label\na.jpg," + "x" * 200_000 + "\n", "line 2 is broken: field larger"),
         ("t.jsonl", "", "is empty"),

@@ -9,13 +9,14 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from headstart.core.errors import DataError, unknown_name
 from headstart.core.extras import require
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKind, Role, printable
+from headstart.data.encodings import encoding_finding, read_text
 from headstart.data.images import is_image_name
 from headstart.data.readers.base import Columns, Reader
 
@@ -47,12 +48,14 @@ class TableReader(Reader):
         path = Path(data)
         suffix = path.suffix.lower()
         if suffix == ".parquet":
-            rows = _parquet(path)
-        elif suffix in (".jsonl", ".ndjson"):
-            rows = _json_lines(path)
+            return dataset_from_rows(path.name, _parquet(path), columns, base=path.parent)
+        text, encoding = read_text(path)
+        if suffix in (".jsonl", ".ndjson"):
+            rows = _json_lines(path, text)
         else:
-            rows = _separated(path, "\t" if suffix == ".tsv" else None)
-        return dataset_from_rows(path.name, rows, columns, base=path.parent)
+            rows = _separated(path, text, "\t" if suffix == ".tsv" else None)
+        dataset = dataset_from_rows(path.name, rows, columns, base=path.parent)
+        return replace(dataset, findings=(*encoding_finding(path.name, encoding), *dataset.findings))
 
 
 def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Path | None) -> Dataset:
@@ -96,24 +99,7 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
 # -- rows of each format ------------------------------------------------------------------------------------------
 
 
-def _decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).") from None
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path} line {line} is not {encoding.upper().removesuffix('-SIG')} text (byte {data[error.start]:#04x}). "
-            "Save the table as UTF-8."
-        ) from None
-
-
-def _separated(path: Path, delimiter: str | None) -> list[Row]:
-    text = _decoded(path)
+def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
     header_line = text.lstrip().partition("\n")[0]
     if not header_line.strip():
         raise DataError(f"{path} is empty. Expected a header line that names the columns, and one row per image.")
@@ -143,9 +129,9 @@ def _separated(path: Path, delimiter: str | None) -> list[Row]:
     return rows
 
 
-def _json_lines(path: Path) -> list[Row]:
+def _json_lines(path: Path, text: str) -> list[Row]:
     rows: list[Row] = []
-    for number, line in enumerate(_decoded(path).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
