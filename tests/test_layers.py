@@ -19,6 +19,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "mlflow": ("tracking/mlflow.py",),
     "peft": ("nn/lora.py",),
     "platformdirs": ("core/",),
+    "soundfile": ("data/sound.py",),
+    "soxr": ("data/sound.py",),
     "tensorboard": ("tracking/tensorboard.py",),
     "timm": ("sources/timm.py",),
     "torch.utils.tensorboard": ("tracking/tensorboard.py",),

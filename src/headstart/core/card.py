@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 
 class Frozen(BaseModel):
@@ -42,7 +42,7 @@ class ImageInput(Contract):
 class TextInput(Contract):
     """The preprocessing contract of a text network.
 
-    tokenizer: sha256 of its tokenizer.json (the format of the `tokenizers` library), an asset (`headstart.core.assets`).
+    tokenizer: sha256 of its tokenizer.json (the format of the `tokenizers` library), an asset (`core.assets`).
     length: tokens at most, those that the tokenizer adds included; of a longer text the beginning is seen.
     prefix: put before every text ("query: ").
     """
@@ -56,10 +56,17 @@ class TextInput(Contract):
 class Mel(Frozen):
     """A log-mel spectrogram. Lengths in samples; frequencies in hertz.
 
-    scale, norm: of the mel filters ("slaney" or "htk"; area-normalised or not). power: 1 magnitude, 2 energy.
-    centre: frames are centred on their time, the signal reflected at its ends.
-    log: how energies become levels: "ln" log(x + floor); "log10" log10(max(x, floor)); "whisper": "log10", at most 8
-    below the clip's largest, (x + 4) / 4; "none" as they are. Then (level - mean) / std.
+    window: of a frame, under a Hann window; transform: of the Fourier transform, zeros behind the frame; None is as
+    long. hop: from a frame to the next.
+    scale, norm: of the mel filters: "slaney" or "htk"; triangles of area 1 hertz ("slaney"), of weights that sum to 1,
+    or of height 1 ("none"). power: 1 magnitude, 2 energy.
+    edges: frames are centred on their time, the signal reflected at its ends or surrounded by zeros; "none": the first
+    begins where the signal does, and the last ends in it.
+    kaldi: frames as Kaldi makes them: their mean removed, pre-emphasised by 0.97, the window symmetric, filters
+    triangular in mels instead of hertz.
+    log: how energies become levels: "clamp" ln(max(x, floor)); "shift" ln(x + floor); "whisper" log10(max(x, floor)),
+    at most 8 below the clip's largest, (x + 4) / 4, the last frame dropped (Radford et al. 2023); "none" as they are.
+    Then (level - mean) / std: another base of the logarithm is another std.
     """
 
     bands: int = Field(80, ge=1, le=512)
@@ -69,28 +76,55 @@ class Mel(Frozen):
     lowest: float = Field(0.0, ge=0)
     highest: float | None = Field(None, gt=0)
     scale: Literal["slaney", "htk"] = "slaney"
-    norm: Literal["slaney", "none"] = "slaney"
-    power: float = Field(2.0, gt=0, le=4)
-    centre: bool = True
-    log: Literal["ln", "log10", "whisper", "none"] = "ln"
+    norm: Literal["slaney", "sum", "none"] = "slaney"
+    power: float = Field(2.0, ge=1, le=4)
+    edges: Literal["reflect", "zeros", "none"] = "reflect"
+    kaldi: bool = False
+    log: Literal["clamp", "shift", "whisper", "none"] = "clamp"
     floor: float = Field(1e-10, gt=0)
     mean: float = 0.0
     std: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Mel:
+        if self.transform is not None and self.transform < self.window:
+            raise ValueError(f"a transform of {self.transform} samples is shorter than its window of {self.window}")
+        return self
 
 
 class AudioInput(Contract):
     """The preprocessing contract of a network that hears: one channel at `rate` hertz, `seconds` long; a shorter clip
     is followed by silence, of a longer one the middle is heard. mel: the network takes this spectrogram (B, bands,
-    frames), or the wave itself (B, samples) where it is None."""
+    frames), or the wave itself (B, samples) where it is None.
+
+    level: what is done to the loudness of what is heard, before silence is added: "peak" makes the largest sample 1;
+    "unit" the mean 0 and the deviation 1; "speech" raises a quieter clip to -30 dB of full scale; "none" nothing.
+    """
 
     modality: Literal["audio"] = "audio"
     rate: int = Field(16_000, ge=1000, le=384_000)
     seconds: float = Field(5.0, gt=0, le=600)
+    level: Literal["none", "peak", "unit", "speech"] = "none"
     mel: Mel | None = None
 
     @property
     def samples(self) -> int:
         return round(self.rate * self.seconds)
+
+    @property
+    def frames(self) -> int:
+        """Frames of the spectrogram. Raises ValueError where the contract has none."""
+        if self.mel is None:
+            raise ValueError("this contract is of a wave: it has no frames")
+        if self.mel.edges == "none":
+            return 1 + (self.samples - self.mel.window) // self.mel.hop
+        return self.samples // self.mel.hop + (self.mel.log != "whisper")
+
+    @model_validator(mode="after")
+    def _fits(self) -> AudioInput:
+        if self.mel is not None and self.samples < self.mel.window:
+            raise ValueError(f"{self.samples} samples are fewer than a window of {self.mel.window}")
+        return self
 
 
 class Column(Frozen):

@@ -9,7 +9,7 @@ from headstart.core.errors import SourceError, unknown_name
 from headstart.core.registry import Registry
 
 if TYPE_CHECKING:
-    from headstart.core.card import Architecture, ImageInput
+    from headstart.core.card import Architecture, Input
     from headstart.core.source import Source
     from headstart.nn.encoder import Encoder
     from headstart.sources.library import Library
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LIBRARIES: Registry[Library] = Registry(
     "library",
     {
+        "spectrogram": "headstart.sources.spectrogram:LIBRARY",
         "timm": "headstart.sources.timm:LIBRARY",
         "torchvision": "headstart.sources.torchvision:LIBRARY",
         "transformers": "headstart.sources.transformers:LIBRARY",
@@ -43,7 +44,7 @@ _FORMS = (
 )
 
 
-def build(architecture: Architecture, input: ImageInput) -> Encoder:
+def build(architecture: Architecture, input: Input) -> Encoder:
     """The encoder of an architecture with random weights, drawn from torch's current generator.
 
     Raises ConfigError for an unknown library, SourceError for an architecture that the library does not have.

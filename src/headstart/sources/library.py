@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headstart.core.card import Architecture, ImageInput
+    from headstart.core.card import Architecture, Input
     from headstart.core.source import Source
     from headstart.nn.encoder import Encoder
 
@@ -20,9 +20,9 @@ class Library:
     describe: architecture and preprocessing of a name, whatever weights it will get.
     """
 
-    build: Callable[[Architecture, ImageInput], Encoder]
+    build: Callable[[Architecture, Input], Encoder]
     source: Callable[[str], Source]
-    describe: Callable[[str], tuple[Architecture, ImageInput]]
+    describe: Callable[[str], tuple[Architecture, Input]]
 
 
 def closest(name: str, known: Collection[str]) -> list[str]:

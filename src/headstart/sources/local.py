@@ -40,7 +40,7 @@ class LocalSource(Source):
         parameters, width = measure(architecture, input)
         return SourceCard(
             name=f"{self.file}@{self.architecture}",
-            modality="image",
+            modality=input.modality,
             architecture=architecture,
             input=input,
             license="not stated",
