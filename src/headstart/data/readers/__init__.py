@@ -6,6 +6,7 @@ from headstart.data.readers.base import Reader
 READERS: Registry[type[Reader]] = Registry(
     "reader",
     {
+        "conll": "headstart.data.readers.conll:ConllReader",
         "folder": "headstart.data.readers.folder:FolderReader",
         "hub": "headstart.data.readers.hub:HubReader",
         "table": "headstart.data.readers.table:TableReader",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from headstart.core.errors import ConfigError, DataError
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, Role, printable
 from headstart.data.images import SUFFIXES, is_image_name
 from headstart.data.readers.base import Columns, Reader
+from headstart.data.readers.files import walk
 
 _COMPANIONS: Final = ("readme", "license", "licence", "notice", "changelog", "citation", "thumbs", "desktop")
 
@@ -66,19 +66,7 @@ class FolderReader(Reader):
 
 def walk_images(folder: Path) -> Iterator[Path]:
     """Image files below a folder, sorted; hidden names are left out and no folder is entered twice (symlinks)."""
-    yield from (path for path in _walk(folder) if is_image_name(path.name))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(here, name) for name in sorted(files) if not name.startswith("."))
+    yield from (path for path in walk(folder) if is_image_name(path.name))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -121,7 +109,7 @@ def _ignored(root: Path) -> list[Finding]:
     """Files that are no images, but for those that usually lie beside a data set."""
     others = [
         printable(path.relative_to(root).as_posix())
-        for path in _walk(root)
+        for path in walk(root)
         if not is_image_name(path.name) and path.stem.lower() not in _COMPANIONS
     ]
     if not others:
