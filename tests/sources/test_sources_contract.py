@@ -15,7 +15,7 @@ import transformers
 from headstart.core.source import Source
 from headstart.sources import PACKS, resolve
 from headstart.testing.models import save_tiny_model
-from headstart.testing.sources import CHECKS, Check, tiny_source
+from headstart.testing.sources import CHECKS, Check, tiny_source, tiny_text_source
 
 
 def tiny(folder: Path) -> Source:
@@ -77,6 +77,7 @@ def earlier_run(folder: Path) -> Source:
 
 MAKERS: dict[str, Callable[[Path], Source]] = {
     "tiny": tiny,
+    "tiny text": lambda folder: tiny_text_source(3),
     "timm resnet": timm_file("test_resnet"),
     "timm vit": timm_file("test_vit"),
     "timm convnext": timm_file("test_convnext"),

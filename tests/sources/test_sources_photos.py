@@ -182,7 +182,7 @@ def test_craft_finds_text_with_our_backbone(fetched: Path) -> None:
     """The original decoder, put on the converted encoder, lights up on letters and nowhere else."""
     pack = PACKS["vgg16-craft"]
     assert isinstance(pack, Pack)
-    tensors = from_checkpoint(pack._download(), "the original", "vgg16-craft")
+    tensors = from_checkpoint(pack._download([pack.origin])[0], "the original", "vgg16-craft")
     features = pack.load().get_submodule("network.features")
     assert isinstance(features, nn.Sequential)
     craft = Craft(features).eval()

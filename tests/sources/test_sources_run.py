@@ -14,7 +14,7 @@ from headstart.artifacts.load import load_model
 from headstart.core.errors import SourceError
 from headstart.sources import resolve
 from headstart.testing.models import save_tiny_ensemble, save_tiny_model
-from headstart.testing.sources import pictures, tiny_source
+from headstart.testing.sources import random_batch, tiny_source
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_encoder_and_head_are_those_of_the_model(run: Path, inner: str) -> None:
     head = source.classifier()
     assert head is not None
     with torch.no_grad():
-        batch = pictures(encoder)
+        batch = random_batch(encoder.input)
         torch.testing.assert_close(head(encoder(batch)), model(batch), rtol=1e-4, atol=1e-4)
 
 

@@ -19,7 +19,7 @@ from headstart.core.errors import OfflineError
 from headstart.sources import build, resolve
 from headstart.sources.timm import TimmEncoder, describe, input_of, trained_on
 from headstart.testing.host import Host
-from headstart.testing.sources import pictures
+from headstart.testing.sources import random_batch
 
 NAME = "test_resnet.r160_in1k"
 
@@ -58,7 +58,7 @@ def test_features_are_those_of_timm(model: str) -> None:
     encoder = encoder_of(model)
     plain = timm.create_model(model, num_classes=0).eval()
     plain.load_state_dict(encoder.network.state_dict())
-    batch = pictures(encoder)
+    batch = random_batch(encoder.input)
     with torch.no_grad():
         features, expected = encoder(batch), plain(batch)
         last = plain.forward_features(batch)
@@ -75,7 +75,7 @@ def test_a_network_that_works_channels_last_gives_its_map_channels_first() -> No
         ),
         ImageInput(resize=56, crop=56),
     )
-    features = encoder(pictures(encoder))
+    features = encoder(random_batch(encoder.input))
     assert features.maps[0].shape[:2] == (2, 96)
     torch.testing.assert_close(features.maps[0].mean((2, 3)), features.pooled)
 
@@ -132,10 +132,10 @@ def test_weights_in_the_hubs_cache_need_no_network(hub_cache: Path) -> None:
     head = source.classifier()
     assert head is not None
     with torch.no_grad():
-        scores = head(encoder(pictures(encoder)))
+        scores = head(encoder(random_batch(encoder.input)))
         whole = timm.create_model("test_resnet").eval()
         whole.load_state_dict(weights())
-        torch.testing.assert_close(scores, whole(pictures(encoder)), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(scores, whole(random_batch(encoder.input)), rtol=1e-5, atol=1e-5)
 
 
 def test_offline_is_said_at_once(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

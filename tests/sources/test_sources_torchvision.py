@@ -16,7 +16,7 @@ from headstart.core.errors import OfflineError, SourceError
 from headstart.sources import build, resolve
 from headstart.sources.torchvision import TorchvisionSource
 from headstart.testing.host import Host
-from headstart.testing.sources import pictures
+from headstart.testing.sources import random_batch
 
 SMALL = ImageInput(resize=64, crop=64)
 
@@ -52,8 +52,8 @@ def test_features_are_what_torchvisions_last_layer_is_given(model: str, width: i
     layer = [m for m in plain.modules() if isinstance(m, nn.Linear)][-1]
     layer.register_forward_hook(lambda module, inputs, output: given.append(inputs[0]))
     with torch.no_grad():
-        features = encoder(pictures(encoder))
-        plain(pictures(encoder))
+        features = encoder(random_batch(encoder.input))
+        plain(random_batch(encoder.input))
     torch.testing.assert_close(features.pooled, given[0], rtol=1e-5, atol=1e-5)
     assert features.pooled.shape == (2, encoder.width) == (2, width)
     assert features.maps[0].ndim == 4
@@ -65,8 +65,8 @@ def test_squeezenet_scores_are_torchvisions() -> None:
     plain = models.squeezenet1_1(weights=None).eval()
     plain.load_state_dict(encoder.get_submodule("network").state_dict(), strict=False)
     with torch.no_grad():
-        expected = plain.features(pictures(encoder))
-        features = encoder(pictures(encoder))
+        expected = plain.features(random_batch(encoder.input))
+        features = encoder(random_batch(encoder.input))
     torch.testing.assert_close(features.maps[0], expected)
     torch.testing.assert_close(features.pooled, expected.mean((2, 3)))
 
@@ -78,7 +78,7 @@ def test_a_network_can_be_cut_short() -> None:
     again = build(architecture("vgg11_bn", layers=14), SMALL)
     assert len(encoder.get_submodule("network.features")) == 14  # type: ignore[arg-type]
     assert encoder.width == 256
-    assert encoder(pictures(encoder)).pooled.shape == (2, 256)
+    assert encoder(random_batch(encoder.input)).pooled.shape == (2, 256)
     assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), again.parameters(), strict=True))
     kernel = encoder.get_parameter("network.features.11.weight")
     assert float(kernel.detach().std()) == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.05), "as torchvision draws VGG"

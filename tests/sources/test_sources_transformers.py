@@ -15,8 +15,9 @@ from headstart.core import extras
 from headstart.core.card import ImageInput
 from headstart.core.errors import MissingExtra, OfflineError, SourceError
 from headstart.sources import resolve
-from headstart.sources.transformers import TransformersSource, input_of
-from headstart.testing.sources import pictures
+from headstart.sources.transformers import TransformersSource
+from headstart.sources.transformers_image import input_of
+from headstart.testing.sources import random_batch
 
 PROCESSOR = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 2}
 
@@ -42,7 +43,7 @@ def test_features_are_those_of_the_classifier_it_came_from(tmp_path: Path) -> No
     assert source.availability().here
     encoder = source.load()
     plain = transformers.ViTForImageClassification.from_pretrained(tmp_path).eval()
-    batch = pictures(encoder)
+    batch = random_batch(encoder.input)
     with torch.no_grad():
         features = encoder(batch)
         expected = plain.vit(pixel_values=batch).last_hidden_state
@@ -62,8 +63,8 @@ def test_a_convolutional_network_gives_its_map(tmp_path: Path) -> None:
     encoder = resolve(f"transformers:{tmp_path}").load()
     assert (encoder.input.resize, encoder.input.crop) == (73, 64)
     with torch.no_grad():
-        features = encoder(pictures(encoder))
-        expected = model(pixel_values=pictures(encoder))
+        features = encoder(random_batch(encoder.input))
+        expected = model(pixel_values=random_batch(encoder.input))
     torch.testing.assert_close(features.maps[0], expected.last_hidden_state)
     torch.testing.assert_close(features.pooled, expected.pooler_output.flatten(1))
 

@@ -31,6 +31,7 @@ PACKS: Registry[Source] = Registry(
         "efficientnet-lite0": "headstart.sources.packs.efficientnet_lite:LITE0",
         "efficientnet-lite1": "headstart.sources.packs.efficientnet_lite:LITE1",
         "efficientnet-lite2": "headstart.sources.packs.efficientnet_lite:LITE2",
+        "minilm-l6": "headstart.sources.packs.minilm:MINILM_L6",
         "squeezenet1_1": "headstart.sources.packs.squeezenet:SQUEEZENET1_1",
         "vgg16-craft": "headstart.sources.packs.vgg16_craft:VGG16_CRAFT",
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.core.card import Architecture, Input
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Library:
-    """build: an encoder with random weights. source: the library's own pretrained weights of a name, not yet loaded.
+    """build: an encoder with random weights, from the contract of its modality. source: the library's own pretrained weights of a name, not yet loaded.
 
     describe: architecture and preprocessing of a name, whatever weights it will get.
     """
 
-    build: Callable[[Architecture, Input], Encoder]
+    build: Callable[[Architecture, Any], Encoder]
     source: Callable[[str], Source]
     describe: Callable[[str], tuple[Architecture, Input]]
 

@@ -1,72 +1,32 @@
-"""Image networks of Hugging Face transformers."""
+"""Hugging Face transformers: its image networks and its text networks, from the hub or from a folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from headstart.core.card import Architecture, ImageInput, SourceCard
-from headstart.core.errors import SourceError, unknown_name
+from headstart.core import assets
+from headstart.core.card import Architecture, Input, SourceCard, TextInput
+from headstart.core.errors import SourceError, UserError, unknown_name
 from headstart.core.extras import require
 from headstart.core.source import Availability, Source
-from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
-from headstart.sources import huggingface_hub
+from headstart.sources import huggingface_hub, transformers_image, transformers_text
 from headstart.sources.catalog import hub_card
 from headstart.sources.library import Library
 from headstart.sources.measure import measure
-from headstart.sources.stages import Stages, by_structure
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+SENTENCES, POOLING = "sentence_bert_config.json", "1_Pooling/config.json"
+"""What sentence-transformers adds to a folder: the length it was trained with, and how it pools."""
 
-MODEL_TYPES = (
-    "beit",
-    "convnext",
-    "convnextv2",
-    "deit",
-    "dinov2",
-    "dinov2_with_registers",
-    "resnet",
-    "swin",
-    "swinv2",
-    "vit",
-)
-
-
-class TransformersEncoder(Encoder):
-    """A transformers image backbone. A tanh pooler that no checkpoint of a classifier trains is left out."""
-
-    def __init__(self, network: Any, architecture: Architecture, input: ImageInput) -> None:
-        super().__init__()
-        pooler = getattr(network, "pooler", None)
-        if pooler is not None and any(isinstance(m, nn.Linear) for m in pooler.modules()):
-            network.pooler = None
-        self.network = network
-        self.architecture = architecture
-        self.input = input
-        sizes = getattr(network.config, "hidden_sizes", None)
-        self.width = int(sizes[-1] if sizes else network.config.hidden_size)
-        self._stages = Stages(network, by_structure(network))
-
-    def forward(self, batch: Tensor) -> Features:
-        """batch: (B, 3, H, W) -> pooled (B, D), the class token where nothing pools; tokens (B, T, D) or one map."""
-        output = self.network(pixel_values=batch)
-        last = output.last_hidden_state
-        pooled = last[:, 0] if output.pooler_output is None else output.pooler_output.flatten(1)
-        return Features(pooled, maps=(last,)) if last.ndim == 4 else Features(pooled, tokens=last)
-
-    def stages(self) -> tuple[str, ...]:
-        return self._stages.names
-
-    def stage_of(self, name: str) -> int:
-        return self._stages.of(name.removeprefix("network").removeprefix("."))
+MODEL_TYPES = (*transformers_image.MODEL_TYPES, *transformers_text.MODEL_TYPES)
 
 
 def _library() -> Any:
@@ -76,26 +36,42 @@ def _library() -> Any:
     return library
 
 
-def build(architecture: Architecture, input: ImageInput) -> TransformersEncoder:
-    """The encoder with random weights. architecture.name: the model type; its options: the whole configuration."""
+def build(architecture: Architecture, input: Input) -> Encoder:
+    """The encoder with random weights.
+
+    architecture.name: the model type; its options: the whole configuration, and of a text network its "pooling".
+    """
     library = _library()
     if architecture.name not in MODEL_TYPES:
-        raise SourceError(unknown_name("transformers image model type", architecture.name, MODEL_TYPES))
-    config = library.AutoConfig.for_model(architecture.name, **architecture.options)
-    return TransformersEncoder(library.AutoModel.from_config(config), architecture, input).eval()
+        raise SourceError(unknown_name("transformers model type", architecture.name, MODEL_TYPES))
+    options = {name: value for name, value in architecture.options.items() if name != "pooling"}
+    config = library.AutoConfig.for_model(architecture.name, **options)
+    return _encoder(library.AutoModel.from_config(config), architecture, input).eval()
 
 
-def describe(name: str) -> tuple[Architecture, ImageInput]:
+def _encoder(network: Any, architecture: Architecture, input: Any) -> Encoder:
+    if architecture.name in transformers_text.MODEL_TYPES:
+        return transformers_text.TextTransformer(network, architecture, input)
+    return transformers_image.ImageTransformer(network, architecture, input)
+
+
+def describe(name: str) -> tuple[Architecture, Input]:
     """Architecture and preprocessing of a folder, or of a hub repository."""
     library, source = _library(), f"transformers:{name}"
     folder = _file(name, CONFIG).parent
     config = library.AutoConfig.from_pretrained(folder, local_files_only=True)
     if config.model_type not in MODEL_TYPES:
-        raise SourceError(f"{source}: {unknown_name('transformers image model type', config.model_type, MODEL_TYPES)}")
-    _file(name, PROCESSOR)
-    processor = library.AutoImageProcessor.from_pretrained(folder, local_files_only=True).to_dict()
+        raise SourceError(f"{source}: {unknown_name('transformers model type', config.model_type, MODEL_TYPES)}")
     options = {k: v for k, v in json.loads(config.to_json_string()).items() if k not in _UNRELATED}
-    return Architecture(library="transformers", name=config.model_type, options=options), input_of(processor)
+    input: Input
+    if config.model_type in transformers_text.MODEL_TYPES:
+        options["pooling"] = _pooling(name) or transformers_text.usual_pooling(config.model_type)
+        input = _text_input(name, config)
+    else:
+        _file(name, PROCESSOR)
+        processor = library.AutoImageProcessor.from_pretrained(folder, local_files_only=True).to_dict()
+        input = transformers_image.input_of(processor)
+    return Architecture(library="transformers", name=config.model_type, options=options), input
 
 
 _UNRELATED = frozenset(
@@ -103,19 +79,26 @@ _UNRELATED = frozenset(
 )
 
 
-def input_of(processor: Mapping[str, Any]) -> ImageInput:
-    """The contract of an image processor's configuration. One that squashes to a square is taken to crop it."""
-    size = processor["size"]
-    short = int(size.get("shortest_edge") or min(size["height"], size["width"]))
-    crop = processor.get("crop_size") if processor.get("do_center_crop") else None
-    share = processor.get("crop_pct")
-    return ImageInput(
-        resize=int(short / share) if share and short < 384 else short,
-        crop=int(crop["height"]) if crop else short,
-        interpolation="bilinear" if processor.get("resample") == 2 else "bicubic",
-        mean=tuple(processor["image_mean"]),
-        std=tuple(processor["image_std"]),
-    )
+def _text_input(name: str, config: Any) -> TextInput:
+    said = _optional(name, SENTENCES).get("max_seq_length")
+    length = transformers_text.length_of(config, _optional(name, TOKENIZER_CONFIG), said)
+    return TextInput(tokenizer=assets.keep(_file(name, TOKENIZER).read_bytes()), length=length)
+
+
+def _pooling(name: str) -> str | None:
+    """How sentence-transformers pools this network; None where it does not say, or in a way that we do not have."""
+    said = _optional(name, POOLING)
+    ways = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "last": "pooling_mode_lasttoken"}
+    return next((way for way, key in ways.items() if said.get(key)), None)
+
+
+def _optional(name: str, file: str) -> dict[str, Any]:
+    """The content of a JSON file that need not be there, or {}."""
+    try:
+        found = json.loads(_file(name, file).read_bytes())
+    except (UserError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _file(name: str, file: str) -> Path:
@@ -146,7 +129,7 @@ class TransformersSource(Source):
         local = Path(self.model).is_dir()
         return SourceCard(
             name=f"transformers:{self.model}",
-            modality="image",
+            modality=input.modality,
             architecture=architecture,
             input=input,
             license="not stated" if local else "see its page on the hub",
@@ -176,7 +159,7 @@ class TransformersSource(Source):
                 f"source 'transformers:{self.model}': its weights do not fit its configuration; missing: "
                 f"{', '.join(sorted(missing)[:4]) or 'none'}; of another shape: {len(info['mismatched_keys'])}."
             )
-        return TransformersEncoder(network, architecture, input).eval()
+        return _encoder(network, architecture, input).eval()
 
 
 LIBRARY = Library(build=build, source=TransformersSource, describe=describe)

