@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Library:
-    """build: an encoder with random weights, from the contract of its modality. source: the library's own pretrained weights of a name, not yet loaded.
+    """build: an encoder with random weights, from the contract of its modality.
 
+    source: the library's own pretrained weights of a name, not yet loaded.
     describe: architecture and preprocessing of a name, whatever weights it will get.
     """
 
