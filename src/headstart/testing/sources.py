@@ -348,8 +348,7 @@ def random_batch(contract: Input, count: int = 2) -> Tensor:
     if isinstance(contract, AudioInput):
         if contract.mel is None:
             return 0.1 * torch.randn(count, contract.samples, generator=generator)
-        frames = contract.samples // contract.mel.hop
-        return torch.randn(count, contract.mel.bands, frames, generator=generator)
+        return torch.randn(count, contract.mel.bands, contract.frames, generator=generator)
     columns = [
         torch.randint(len(column.levels), (count,), generator=generator).float()
         if column.levels
