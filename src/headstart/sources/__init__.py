@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LIBRARIES: Registry[Library] = Registry(
     "library",
     {
+        "headstart": "headstart.sources.own:LIBRARY",
         "spectrogram": "headstart.sources.spectrogram:LIBRARY",
         "timm": "headstart.sources.timm:LIBRARY",
         "torchvision": "headstart.sources.torchvision:LIBRARY",
@@ -28,10 +29,12 @@ LIBRARIES: Registry[Library] = Registry(
 PACKS: Registry[Source] = Registry(
     "source",
     {
+        "aisfx": "headstart.sources.packs.aisfx:AISFX",
         "efficientnet-lite0": "headstart.sources.packs.efficientnet_lite:LITE0",
         "efficientnet-lite1": "headstart.sources.packs.efficientnet_lite:LITE1",
         "efficientnet-lite2": "headstart.sources.packs.efficientnet_lite:LITE2",
         "minilm-l6": "headstart.sources.packs.minilm:MINILM_L6",
+        "resemblyzer": "headstart.sources.packs.resemblyzer:RESEMBLYZER",
         "squeezenet1_1": "headstart.sources.packs.squeezenet:SQUEEZENET1_1",
         "vgg16-craft": "headstart.sources.packs.vgg16_craft:VGG16_CRAFT",
     },
