@@ -33,7 +33,7 @@ def read_dataset(
     if isinstance(data, Dataset):
         return data
     name = str(data)
-    for reader in (READERS[key]() for key in READERS):
+    for reader in sorted((READERS[key]() for key in READERS), key=lambda reader: reader.general):
         if reader.accepts(name):
             return reader.read(name, Columns(input, label, kind, group, split))
     raise DataError(_unreadable(Path(name)))

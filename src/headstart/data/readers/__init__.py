@@ -9,6 +9,7 @@ READERS: Registry[type[Reader]] = Registry(
         "conll": "headstart.data.readers.conll:ConllReader",
         "folder": "headstart.data.readers.folder:FolderReader",
         "hub": "headstart.data.readers.hub:HubReader",
+        "squad": "headstart.data.readers.squad:SquadReader",
         "table": "headstart.data.readers.table:TableReader",
     },
     group="headstart.readers",

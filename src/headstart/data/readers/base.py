@@ -25,10 +25,13 @@ class Columns:
 
 
 class Reader(ABC):
-    """Reads one form of data. `accepts` looks at names and kinds of files alone."""
+    """Reads one form of data. `accepts` looks at names and kinds of files, and at the beginning of a file where other
+    data bears such a name."""
 
     form: ClassVar[str]
     """The form in a few words, for messages."""
+    general: ClassVar[bool] = False
+    """Accepts by the name alone (any folder), and so is asked after those that look closer."""
 
     @abstractmethod
     def accepts(self, data: str) -> bool:

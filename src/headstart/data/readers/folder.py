@@ -19,6 +19,7 @@ class FolderReader(Reader):
     """`class/*.jpg`, or `train/class/*.jpg` with the names of SPLIT_NAMES; deeper folders belong to their class."""
 
     form = "a folder with one folder of images per class, or with train, validation and test folders above those"
+    general = True
 
     def accepts(self, data: str) -> bool:
         return Path(data).is_dir()
