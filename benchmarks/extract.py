@@ -34,7 +34,7 @@ from torch.nn.functional import cosine_similarity
 from headstart.data.dataset import Dataset, Item
 from headstart.data.images import centre, picture, read_image
 from headstart.data.loader import Batches
-from headstart.data.pictures import Pictures
+from headstart.data.kept import Kept
 from headstart.data.transforms.image import normalise, to_tensor
 from headstart.features.extract import BATCH, extract, trusted_precision
 from headstart.nn.device import Precision, autocast, resolve_precision
@@ -143,7 +143,7 @@ def stages(name: str, paths: list[Path], rounds: int) -> dict[str, float]:
 
     def whole() -> None:
         items = tuple(Item(str(path), path) for path in paths)
-        made = Batches(Dataset("photos", items), Pictures(contract, memory_limit=0), contract)
+        made = Batches(Dataset("photos", items), Kept(contract, memory_limit=0), contract)
         list(extract(encoder, made.evaluations(size=BATCH), made.prepare, device=CPU, precision=precision))
 
     def forward() -> None:

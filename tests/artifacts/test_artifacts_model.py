@@ -45,12 +45,9 @@ def folder(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "model"))
 
 
-def pictures(count: int = 5) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-
-
 def batch(count: int = 5) -> torch.Tensor:
-    return torch.from_numpy(pictures(count)).movedim(-1, 1)
+    pixels = np.random.default_rng(1).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return torch.from_numpy(pixels).movedim(-1, 1)
 
 
 def save_again(folder: Path, model: Model | None = None, task: Task = TASK, **changes: object) -> None:
@@ -59,7 +56,7 @@ def save_again(folder: Path, model: Model | None = None, task: Task = TASK, **ch
         "task": task,
         "contract": tiny_source().card.input,
         "source": tiny_source().card,
-        "probes": pictures(),
+        "probes": batch(),
         "facts": FACTS,
         **changes,
     }
@@ -169,7 +166,7 @@ def test_a_batch_of_another_shape_is_refused(pristine: Path, wrong: str) -> None
         "float": batch().float(),
         "small": batch()[:, :, :16],
         "single": batch()[0],
-        "channels-last": torch.from_numpy(pictures()),
+        "channels-last": batch().movedim(1, -1),
     }[wrong]
     with pytest.raises(ShapeError, match=r"uint8 pictures of shape \(B, 3, 32, 32\)"):
         load(pristine).logits(given)
@@ -377,10 +374,12 @@ def test_outputs_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
         save_again(tmp_path / "model", model)
 
 
-@pytest.mark.parametrize("probes", [np.zeros((0, 32, 32, 3), np.uint8), np.zeros((2, 3, 32, 32), np.uint8)])
-def test_probes_are_needed_and_have_a_shape(tmp_path: Path, probes: np.ndarray) -> None:
-    with pytest.raises(ShapeError, match="probe"):
-        save_again(tmp_path / "model", probes=probes)
+@pytest.mark.parametrize(
+    ("shape", "words"), [((0, 3, 32, 32), "one probe at least"), ((2, 32, 32, 3), "pictures of shape")]
+)
+def test_probes_are_needed_and_have_a_shape(tmp_path: Path, shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(ShapeError, match=words):
+        save_again(tmp_path / "model", probes=torch.zeros(shape, dtype=torch.uint8))
 
 
 # -- elsewhere --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from headstart.core.errors import DataError
 from headstart.data.dataset import Dataset, Item
 from headstart.data.images import centre, decode, picture
 from headstart.data.loader import Batches, prefetch
-from headstart.data.pictures import Pictures
+from headstart.data.kept import Kept
 from headstart.data.read import read_dataset
 from headstart.data.survey import survey
 from headstart.data.transforms.image import to_tensor, train_view
@@ -35,7 +35,7 @@ def workers(name: str) -> list[threading.Thread]:
 
 
 def test_evaluation_batches_are_the_evaluation_views(photos: Dataset) -> None:
-    batch = Batches(photos, survey(photos, CONTRACT).pictures, CONTRACT).evaluation([5, 0, 5])
+    batch = Batches(photos, survey(photos, CONTRACT).kept, CONTRACT).evaluation([5, 0, 5])
     assert (batch.dtype, batch.shape) == (torch.uint8, (3, 3, 28, 28))
     assert batch.is_contiguous(memory_format=torch.channels_last)
     for row, index in zip(batch, (5, 0, 5), strict=True):
@@ -55,13 +55,13 @@ def test_training_batches_follow_seeds_not_threads(photos: Dataset) -> None:
 
 def test_without_room_or_with_pictures_of_another_contract_the_batch_is_the_same(photos: Dataset) -> None:
     plain = Batches(photos, None, CONTRACT).evaluation(range(8))
-    assert torch.equal(Batches(photos, Pictures(CONTRACT, memory_limit=0), CONTRACT).evaluation(range(8)), plain)
-    other = survey(photos, ImageInput(resize=20, crop=16)).pictures
+    assert torch.equal(Batches(photos, Kept(CONTRACT, memory_limit=0), CONTRACT).evaluation(range(8)), plain)
+    other = survey(photos, ImageInput(resize=20, crop=16)).kept
     assert torch.equal(Batches(photos, other, CONTRACT).evaluation(range(8)), plain)
 
 
 def test_pictures_serve_any_part_of_the_data_set(photos: Dataset) -> None:
-    pictures = survey(photos, CONTRACT).pictures
+    pictures = survey(photos, CONTRACT).kept
     test = photos.split("test")
     rows = [index for index, item in enumerate(photos.items) if item.split == "test"]
     part = Batches(test, pictures, CONTRACT).evaluation(range(len(test)))

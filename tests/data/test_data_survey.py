@@ -19,7 +19,7 @@ from headstart.data import checks
 from headstart.data.dataset import Dataset, Finding, Item, LabelKind, Role
 from headstart.data.duplicates import near_duplicate_groups, perceptual_hash, thumbnail
 from headstart.data.images import decode, picture
-from headstart.data.pictures import Pictures, default_memory_limit
+from headstart.data.kept import Kept, default_memory_limit
 from headstart.data.read import read_dataset
 from headstart.data.survey import Survey, survey
 
@@ -69,8 +69,8 @@ def test_the_pass_gives_digests_pictures_and_progress() -> None:
     assert seen.digests == tuple(hashlib.sha256(item.content()).hexdigest() for item in data.items)
     assert data.fingerprint(seen.digests) == data.fingerprint()
     assert told == [(n, 24) for n in range(1, 25)]
-    assert seen.pictures is not None
-    np.testing.assert_array_equal(seen.pictures.of(data[3]), picture(decode(data[3]), CONTRACT))
+    assert seen.kept is not None
+    np.testing.assert_array_equal(seen.kept.of(data[3]), picture(decode(data[3]), CONTRACT))
     seen.require_sound()
 
 
@@ -87,15 +87,15 @@ def test_every_item_is_read_and_decoded_once(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "read_bytes", counted)
     seen = survey(data, CONTRACT)
-    assert seen.pictures is not None
+    assert seen.kept is not None
     for item in data.items:
-        seen.pictures.of(item)
+        seen.kept.of(item)
     data.fingerprint(seen.digests)
     assert sorted(reads) == [f"{n}.png" for n in range(6)]
 
 
 def test_without_a_contract_no_pictures_are_kept() -> None:
-    assert survey(labelled({"a": 10, "b": 10})).pictures is None
+    assert survey(labelled({"a": 10, "b": 10})).kept is None
 
 
 def test_a_data_set_without_items_is_an_error() -> None:
@@ -399,14 +399,14 @@ def test_thousands_of_images_take_seconds(alike: int) -> None:
 
 def test_pictures_beyond_the_limit_are_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     data = labelled({"a": 6})
-    kept = Pictures(CONTRACT, memory_limit=3 * 32 * 32 * 3 + 100)
+    kept = Kept(CONTRACT, memory_limit=3 * 32 * 32 * 3 + 100)
     decoded: list[str] = []
 
     def counted(item: Item, *, short: int) -> Image.Image:
         decoded.append(item.id)
         return decode(item, short=short)
 
-    monkeypatch.setattr("headstart.data.pictures.decode", counted)
+    monkeypatch.setattr("headstart.data.modalities.image.decode", counted)
     first = [kept.of(item) for item in data.items]
     again = [kept.of(item) for item in data.items]
     for a, b in zip(first, again, strict=True):
@@ -419,13 +419,13 @@ def test_a_large_photo_gives_the_same_picture_kept_or_decoded_again() -> None:
     Image.open(io.BytesIO(photo(0, 700))).save(out, "JPEG")
     item = Item("large.jpg", out.getvalue())
     seen = survey(items(item), CONTRACT, for_training=False)
-    assert seen.pictures is not None
-    np.testing.assert_array_equal(seen.pictures.of(item), Pictures(CONTRACT, memory_limit=0).of(item))
+    assert seen.kept is not None
+    np.testing.assert_array_equal(seen.kept.of(item), Kept(CONTRACT, memory_limit=0).of(item))
 
 
 def test_pictures_are_shared_by_threads_without_overrunning_the_limit() -> None:
     data = labelled({"a": 20})
-    kept = Pictures(CONTRACT, memory_limit=10 * 32 * 32 * 3)
+    kept = Kept(CONTRACT, memory_limit=10 * 32 * 32 * 3)
     threads = [threading.Thread(target=lambda: [kept.of(item) for item in data.items]) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -442,7 +442,7 @@ def test_the_default_limit_leaves_memory_to_others() -> None:
 def test_a_picture_that_has_gone_bad_names_its_item(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(photo(1))
-    kept = Pictures(CONTRACT, memory_limit=0)
+    kept = Kept(CONTRACT, memory_limit=0)
     kept.of(Item("a", path))
     shutil.copyfile(__file__, path)
     with pytest.raises(DataError, match=r"^a: "):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,9 +14,10 @@ from typing import Any, Final
 import yaml
 
 from headstart import __version__
-from headstart.core.card import ImageInput, SourceCard
+from headstart.core.card import Input, SourceCard
 from headstart.core.task import Task
 from headstart.core.types import Interval
+from headstart.data.modalities import MODALITIES
 
 _LICENSES: Final = frozenset(
     {
@@ -45,6 +47,12 @@ _METRICS: Final = {
     "r2": ("r_squared", "R squared"),
 }
 """Our name -> (the hub's, for a person)."""
+_PIPELINES: Final = {
+    "image": "image-classification",
+    "text": "text-classification",
+    "audio": "audio-classification",
+    "table": "tabular-classification",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class CardFacts:
 
 
 def render(
-    *, task: Task, sources: Sequence[SourceCard], contracts: Sequence[ImageInput], facts: CardFacts, joined: str = ""
+    *, task: Task, sources: Sequence[SourceCard], contracts: Sequence[Input], facts: CardFacts, joined: str = ""
 ) -> str:
     """The text of `card.md`.
 
@@ -81,7 +89,7 @@ def _front(task: Task, sources: Sequence[SourceCard], facts: CardFacts) -> dict[
     if license_id not in _LICENSES:
         license_lines = {"license": "other", "license_name": _slug(license_id)}
     bases = list(dict.fromkeys(_base_model(source) for source in sources))
-    pipeline = {} if task.kind == "number" else {"pipeline_tag": "image-classification"}
+    pipeline = {} if task.kind == "number" else {"pipeline_tag": _PIPELINES[task.modality]}
     measured = dict(_intervals(facts.metrics.get("test", {})))
     return {
         **license_lines,
@@ -115,19 +123,21 @@ def _base_model(source: SourceCard) -> str:
 
 
 def _body(
-    task: Task, sources: Sequence[SourceCard], contracts: Sequence[ImageInput], facts: CardFacts, joined: str
+    task: Task, sources: Sequence[SourceCard], contracts: Sequence[Input], facts: CardFacts, joined: str
 ) -> Iterator[str]:
     metrics, n = facts.metrics, facts.metrics.get("n", {})
     shown = ", ".join(f"`{_plain(name)}`" for name in task.outputs[:50])
     more = f" and {len(task.outputs) - 50} more (`labels.json`)" if len(task.outputs) > 50 else ""
     kind = {"single": "one label out of", "multi": "any number of labels out of", "number": "the quantities"}[task.kind]
     method = metrics.get("method", "fit")
+    modality = MODALITIES[task.modality]
+    example = modality.example[0]
     named = dict.fromkeys(f"`{source.name}` (trained on {source.trained_on})" for source in sources)
 
     yield f"# {_plain(facts.name)}"
     yield ""
     yield (
-        f"Predicts {kind} {shown}{more} for an image. Made by headstart {__version__} from the pretrained "
+        f"Predicts {kind} {shown}{more} for each {modality.noun}. Made by headstart {__version__} from the pretrained "
         f"source{'s' if len(named) > 1 else ''} {' and '.join(named)} with the method `{method}`."
         + (f" {joined}" if joined else "")
     )
@@ -135,8 +145,8 @@ def _body(
     yield "## Intended use"
     yield ""
     yield (
-        f"Images of the kind that the data set `{_plain(facts.data)}` holds. For other images, first evaluate it on "
-        "labelled examples of them: `headstart evaluate MODEL DATA`."
+        f"{modality.noun.capitalize()}s of the kind that the data set `{_plain(facts.data)}` holds. For others, first "
+        "evaluate it on labelled examples of them: `headstart evaluate MODEL DATA`."
     )
     yield ""
     yield "## Data"
@@ -157,17 +167,17 @@ def _body(
     yield ""
     yield "## Limits"
     yield ""
-    yield from _limits(task, n)
+    yield from _limits(task, n, modality.noun)
     yield ""
     yield "## How to use"
     yield ""
     yield "```"
-    yield "headstart predict MODEL image.jpg"
+    yield f"headstart predict MODEL {example}"
     yield "```"
     yield "```python"
     yield "import headstart"
     yield ""
-    yield 'print(headstart.predict("MODEL", ["image.jpg"]))'
+    yield f"print(headstart.predict('MODEL', {_quoted(example)}))"
     yield "```"
     yield ""
     yield "## Provenance"
@@ -178,8 +188,7 @@ def _body(
     )
     yield f"- Method `{method}`, seed {facts.seed}"
     yield from dict.fromkeys(
-        f"- Preprocessing: short side to {contract.resize} pixels ({contract.interpolation}), centre {contract.crop} x "
-        f"{contract.crop}, digest `{contract.digest()}`"
+        f"- Preprocessing: {MODALITIES[contract.modality].describe(contract)}, digest `{contract.digest()}`"
         for contract in contracts
     )
     yield f"- Python {platform.python_version()}, {', '.join(_versions())}"
@@ -207,14 +216,14 @@ def _evaluation(metrics: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _limits(task: Task, n: Mapping[str, Any]) -> Iterator[str]:
+def _limits(task: Task, n: Mapping[str, Any], noun: str) -> Iterator[str]:
     if task.kind == "single":
-        yield "- It answers with one of its labels for any image at all, also for one that shows none of them."
+        yield f"- It answers with one of its labels for any {noun} at all, also for one that has none of them."
     if task.kind != "number":
-        yield "- Its probabilities were calibrated on the validation items; on images of another kind they are not."
+        yield f"- Its probabilities were calibrated on the validation items; on {noun}s of another kind they are not."
     yield (
         f"- The intervals say how far {n.get('test', 0)} test items can be trusted. They do not cover a change of "
-        "camera, place or time."
+        "place, time or instrument."
     )
     yield "- What the source learnt, its biases too, is part of it."
 
@@ -226,11 +235,16 @@ def _intervals(test: Mapping[str, Any]) -> Iterator[tuple[str, Interval]]:
 
 
 def _versions() -> Iterator[str]:
-    for package in ("torch", "timm", "torchvision", "safetensors", "pillow"):
+    for package in ("torch", "timm", "torchvision", "transformers", "safetensors", "pillow"):
         try:
             yield f"{package} {version(package)}"
         except PackageNotFoundError:
             continue
+
+
+def _quoted(argument: str) -> str:
+    """A command's argument as Python writes it."""
+    return repr(shlex.split(argument)[0])
 
 
 def _plain(text: str) -> str:

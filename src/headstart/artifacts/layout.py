@@ -5,7 +5,8 @@
     model.safetensors      weights: "encoder.<name>", "head.weight", "head.bias"
     preprocessing.json     the preprocessing contract and its digest
     labels.json            the names of the outputs, in order
-    probes.safetensors     stored inputs (n, 3, crop, crop) uint8 and the logits (n, K) float32 they must give
+    probes.safetensors     stored inputs (n, ...), such as uint8 pictures, and the logits (n, K) float32 they must give
+    assets/HASH            what preprocessing needs beside its contract (a tokenizer), if anything, by its sha256
     card.md                the model card
 
 An ensemble has, instead of weights and a contract of its own, members that are each such a folder and could be used
@@ -30,7 +31,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from headstart.core.card import Architecture, Frozen, ImageInput, SourceCard
+from headstart.core.card import Architecture, Frozen, Input, SourceCard
 
 FORMAT, ENSEMBLE_FORMAT = 1, 2
 """A single model is still written so that the first headstart reads it; an ensemble is what the second can read."""
@@ -43,6 +44,7 @@ LABELS = "labels.json"
 PROBES = "probes.safetensors"
 CARD = "card.md"
 MEMBERS = "members"
+ASSETS = "assets"
 LISTED = (WEIGHTS, PREPROCESSING, LABELS, PROBES, CARD)
 """The files whose hashes are in model.json."""
 LISTED_OF_ENSEMBLE = (LABELS, PROBES, CARD)
@@ -60,7 +62,7 @@ class Description(Frozen):
     format: Literal[1] = 1
     headstart: str
     architecture: Architecture
-    input: ImageInput
+    input: Input
     width: int = Field(ge=1)
     task: dict[str, Any]
     temperature: float = Field(1.0, gt=0)

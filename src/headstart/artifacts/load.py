@@ -18,10 +18,11 @@ from torch import Tensor
 
 from headstart import __version__
 from headstart.artifacts import layout
-from headstart.core.card import ImageInput, SourceCard
-from headstart.core.errors import ArtifactError, ShapeError, UserError
+from headstart.core import assets
+from headstart.core.card import Input, SourceCard
+from headstart.core.errors import ArtifactError, UserError
 from headstart.core.task import Task
-from headstart.data.transforms.image import normalise
+from headstart.data.modalities import MODALITIES
 from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.encoder import Encoder
@@ -35,29 +36,29 @@ from headstart.tasks import from_json
 class LoadedModel:
     """A model that reproduced its stored outputs.
 
-    folder: where it was read from. contract: how pictures are prepared. temperature: divides the logits of a
+    folder: where it was read from. contract: how items are prepared. temperature: divides the logits of a
     single-label task before they become probabilities. device, precision: of the forward pass.
     """
 
     folder: Path
     model: Model = field(repr=False)
     task: Task
-    contract: ImageInput
+    contract: Input
     temperature: float
     source: SourceCard
     device: torch.device
     precision: Precision
 
     def logits(self, batch: Tensor | np.ndarray) -> np.ndarray:
-        """(B, 3, crop, crop) uint8 evaluation views -> (B, K) float64 raw outputs. Raises ShapeError."""
-        pixels = torch.as_tensor(batch)
-        crop = self.contract.crop
-        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, crop, crop):
-            raise ShapeError(
-                f"expected uint8 pictures of shape (B, 3, {crop}, {crop}), got {pixels.dtype} {tuple(pixels.shape)}."
-            )
+        """(B, ...) evaluation views, as `Batches.evaluation` gives them -> (B, K) float64 raw outputs.
+
+        Raises ShapeError for a batch of another shape or type.
+        """
+        views = torch.as_tensor(batch)
+        modality = MODALITIES[self.contract.modality]
+        modality.require(views, self.contract)
         with torch.inference_mode(), autocast(self.device, self.precision):
-            ready = normalise(pixels.to(self.device), self.contract)
+            ready = modality.prepare(views.to(self.device), self.contract)
             logits = self.model.answer(self._encoder(ready).pooled)
         rows: np.ndarray = logits.double().cpu().numpy()
         return rows
@@ -65,12 +66,12 @@ class LoadedModel:
     @cached_property
     def _encoder(self) -> Encoder:
         """The network as it is run for the features that a model is judged by."""
-        crop = self.contract.crop
-        noise = torch.randint(0, 256, (1, 3, crop, crop), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-        return fused(self.model.encoder, normalise(noise.to(self.device), self.contract))
+        modality = MODALITIES[self.contract.modality]
+        noise = modality.noise(self.contract, 1).to(self.device)
+        return fused(self.model.encoder, modality.prepare(noise, self.contract))
 
     def scores(self, batch: Tensor | np.ndarray) -> np.ndarray:
-        """(B, 3, crop, crop) uint8 evaluation views -> (B, K) probabilities, or numbers in the user's units."""
+        """(B, ...) evaluation views -> (B, K) probabilities, or numbers in the user's units."""
         return self.scores_of(self.logits(batch))
 
     def scores_of(self, logits: np.ndarray) -> np.ndarray:
@@ -159,6 +160,9 @@ def _load_single(
     """The model, and the logits (n, K) that it gave for its stored inputs."""
     files = {name: _verified(folder, name, found.files) for name in layout.LISTED}
     contract, task = _contract(folder, found, files), _task(folder, found, files)
+    for name in contract.assets:
+        if assets.know(_verified(folder, f"{layout.ASSETS}/{name}", found.files)) != name:
+            raise _changed(folder, f"{layout.ASSETS}/{name} is not what its name says")
     model = _network(folder, found, task, files[layout.WEIGHTS])
     logits = _prove(folder, model, contract, files[layout.PROBES])
     model.to(where).to(memory_format=torch.channels_last)
@@ -279,7 +283,7 @@ def _changed(folder: Path, what: str) -> ArtifactError:
     )
 
 
-def _contract(folder: Path, found: layout.Description, files: dict[str, bytes]) -> ImageInput:
+def _contract(folder: Path, found: layout.Description, files: dict[str, bytes]) -> Input:
     stored = json.loads(files[layout.PREPROCESSING])
     if stored != {"input": json.loads(found.input.model_dump_json()), "digest": found.input.digest()}:
         raise _changed(folder, f"{layout.PREPROCESSING} and {layout.DESCRIPTION} state different preprocessing")
@@ -321,7 +325,7 @@ def _tensors(folder: Path, name: str, data: bytes) -> dict[str, Tensor]:
     return tensors
 
 
-def _prove(folder: Path, model: Model, contract: ImageInput, probes: bytes) -> np.ndarray:
+def _prove(folder: Path, model: Model, contract: Input, probes: bytes) -> np.ndarray:
     """The self-check: the stored inputs must give the stored outputs. Gives the outputs (n, K)."""
     stored = _tensors(folder, layout.PROBES, probes)
     expected, given = stored["logits"].numpy(), probe_logits(model, contract, stored["inputs"])
@@ -347,8 +351,8 @@ def _require_equal(folder: Path, given: np.ndarray, expected: np.ndarray, *, sca
         )
 
 
-def probe_logits(model: Model, contract: ImageInput, inputs: Tensor) -> np.ndarray:
+def probe_logits(model: Model, contract: Input, inputs: Tensor) -> np.ndarray:
     """(n, K) float32 logits of the probes, computed on the CPU in float32."""
     with torch.inference_mode():
-        rows: np.ndarray = model(normalise(inputs, contract)).numpy()
+        rows: np.ndarray = model(MODALITIES[contract.modality].prepare(inputs, contract)).numpy()
     return rows.astype(np.float32)

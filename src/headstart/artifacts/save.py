@@ -20,10 +20,11 @@ from headstart import __version__
 from headstart.artifacts import layout
 from headstart.artifacts.card import CardFacts, render
 from headstart.artifacts.load import load_model, probe_logits
-from headstart.core.card import ImageInput, SourceCard
+from headstart.core import assets
+from headstart.core.card import Input, SourceCard
 from headstart.core.errors import ArtifactError, ConfigError, ShapeError
 from headstart.core.task import Task
-from headstart.data.transforms.image import to_tensor
+from headstart.data.modalities import MODALITIES
 from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision
 from headstart.nn.model import Model
@@ -33,16 +34,16 @@ from headstart.nn.model import Model
 class Member:
     """One model of an ensemble, whole by itself.
 
-    contract: how its pictures are prepared; members may differ. precision: in which it was judged and is to be used.
-    probes: (n, crop, crop, 3) uint8 evaluation views of its own contract, of the same items in every member.
+    contract: how its items are prepared; members may differ. precision: in which it was judged and is to be used.
+    probes: (n, ...) evaluation views of its own contract, of the same items in every member.
     weight: in the combination. temperature: divides its logits of a single label before they are combined.
     facts: what its own card tells; None takes the ensemble's, without the numbers.
     """
 
     model: Model
-    contract: ImageInput
+    contract: Input
     source: SourceCard
-    probes: np.ndarray
+    probes: Tensor
     precision: Precision = "float32"
     weight: float = 1.0
     temperature: float = 1.0
@@ -54,17 +55,17 @@ def save_model(
     *,
     model: Model,
     task: Task,
-    contract: ImageInput,
+    contract: Input,
     source: SourceCard,
     temperature: float = 1.0,
     precision: Precision = "float32",
-    probes: np.ndarray,
+    probes: Tensor,
     facts: CardFacts,
 ) -> None:
     """Write a model that proves itself; a model that is there already is replaced only by one that did.
 
     temperature: of the calibrated probabilities. precision: in which the model was judged and is to be used.
-    probes: (n, crop, crop, 3) uint8 evaluation views, one or more. facts: what the card tells.
+    probes: (n, ...) evaluation views, one or more, as `Batches.evaluation` gives them. facts: what the card tells.
 
     The model itself is left as it is. Raises ArtifactError where its outputs are not finite, where the folder read
     back does not reproduce them, or where it cannot be written; whatever was in `folder` before is then still there.
@@ -175,6 +176,7 @@ def _write_single(folder: Path, member: Member, task: Task, facts: CardFacts) ->
         layout.PROBES: safetensors.torch.save({"inputs": inputs, "logits": torch.from_numpy(logits)}),
         layout.CARD: render(task=task, sources=[member.source], contracts=[contract], facts=facts).encode(),
     }
+    files |= {f"{layout.ASSETS}/{name}": assets.read(name) for name in contract.assets}
     _write_all(folder, files, description, layout.Description)
     return logits
 
@@ -204,16 +206,12 @@ def _require_proof(folder: Path) -> None:
         ) from error
 
 
-def _probe(model: Model, contract: ImageInput, probes: np.ndarray) -> tuple[Tensor, np.ndarray]:
-    """The probes as (n, 3, crop, crop) and the logits (n, K) that a copy of the model gives for them on the CPU."""
-    if probes.dtype != np.uint8 or probes.ndim != 4 or probes.shape[1:] != (contract.crop, contract.crop, 3):
-        raise ShapeError(
-            f"expected uint8 probes of shape (n, {contract.crop}, {contract.crop}, 3), "
-            f"got {probes.dtype} {probes.shape}."
-        )
+def _probe(model: Model, contract: Input, probes: Tensor) -> tuple[Tensor, np.ndarray]:
+    """The probes (n, ...) and the logits (n, K) that a copy of the model gives for them on the CPU."""
+    MODALITIES[contract.modality].require(probes, contract)
     if not len(probes):
         raise ShapeError("a model proves itself on one probe at least, got none.")
-    inputs = to_tensor(probes).contiguous()
+    inputs = probes.contiguous()
     on_cpu = copy.deepcopy(model).to(torch.device("cpu"), torch.float32).eval()
     logits = probe_logits(on_cpu, contract, inputs)
     if not np.isfinite(logits).all():
@@ -244,6 +242,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as out:
         out.write(data)
         out.flush()

@@ -20,10 +20,16 @@ _folders: dict[Path, None] = {}
 _offers: dict[str, list[Callable[[], bytes]]] = {}
 
 
+def know(data: bytes) -> str:
+    """Make an asset known in this process. Gives its hash."""
+    name = hashlib.sha256(data).hexdigest()
+    _given.setdefault(name, data)
+    return name
+
+
 def keep(data: bytes) -> str:
     """Make an asset known, in this process and, where the cache can be written, to those to come. Gives its hash."""
-    name = hashlib.sha256(data).hexdigest()
-    _given[name] = data
+    name = know(data)
     path = cache_dir() / FOLDER / name
     try:
         if not path.is_file() or path.read_bytes() != data:

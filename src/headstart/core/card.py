@@ -22,6 +22,11 @@ class Contract(Frozen):
         """sha256 over the contract's canonical JSON: two contracts are equal if this is."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Hashes of what preprocessing needs beside the contract; see `headstart.core.assets`."""
+        return ()
+
 
 class ImageInput(Contract):
     """The preprocessing contract of an image network.
@@ -51,6 +56,10 @@ class TextInput(Contract):
     tokenizer: str = Field(pattern="^[0-9a-f]{64}$")
     length: int = Field(128, ge=4, le=8192)
     prefix: str = ""
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        return (self.tokenizer,)
 
 
 class Mel(Frozen):

@@ -19,6 +19,8 @@ class Task(ABC):
     """
 
     kind: ClassVar[Literal["single", "multi", "number"]]
+    modality: str
+    """Of the items that it is asked about: "image", "text", "audio" or "table"."""
 
     @property
     @abstractmethod

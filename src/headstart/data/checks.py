@@ -10,31 +10,16 @@ import math
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from headstart.data.dataset import Dataset, Finding, Item
-from headstart.data.images import SUFFIXES, Facts
+from headstart.data.images import SUFFIXES
+from headstart.data.modalities.base import Look
 
 SHOWN: Final = 5
 FEW_PER_CLASS: Final = 10
 IMBALANCE: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at an item's bytes told.
-
-    digest: sha256 of the content, "" if it could not be read. facts: None if it is no image; then `code` and
-    `problem` say why. flat: every pixel has the same colour.
-    """
-
-    digest: str
-    facts: Facts | None
-    code: str = ""
-    problem: str = ""
-    flat: bool = False
 
 
 def some(names: Iterable[str]) -> str:
@@ -219,27 +204,29 @@ def split_labels(dataset: Dataset) -> Iterator[Finding]:
 # -- items together -------------------------------------------------------------------------------------------------
 
 
-def duplicates(dataset: Dataset, looks: Sequence[Look], near: Sequence[Sequence[int]]) -> Iterator[Finding]:
-    """Equal or nearly equal images: across splits (results look better than they are), with labels that contradict
-    each other, and within. near: groups of indices that look alike, equal ones included."""
+def duplicates(
+    dataset: Dataset, looks: Sequence[Look], near: Sequence[Sequence[int]], noun: str = "item"
+) -> Iterator[Finding]:
+    """Equal or nearly equal items: across splits (results look better than they are), with labels that contradict
+    each other, and within. near: groups of indices that are alike, equal ones included. noun: of one item."""
     leaks = [group for group in near if len({dataset[i].split for i in group} - {None}) > 1]
     if leaks:
         shown = some(" = ".join(_first_of_each_split(dataset, group)) for group in leaks)
         message = (
-            f"{len(leaks)} image(s) appear, equal or nearly so, in more than one split: {shown}. Results on such "
+            f"{len(leaks)} {noun}(s) appear, equal or nearly so, in more than one split: {shown}. Results on such "
             "validation or test items say little; remove them from one side."
         )
         yield Finding("warning", "duplicates-across-splits", message, _members(dataset, leaks))
     torn = [group for group in near if len({repr(dataset[i].label) for i in group}) > 1 and dataset.kind != "number"]
     if torn:
         shown = some(" = ".join(f"{dataset[i].id} ({dataset[i].label})" for i in group[:3]) for group in torn)
-        message = f"{len(torn)} image(s) appear under different labels: {shown}. Decide which label is right."
+        message = f"{len(torn)} {noun}(s) appear under different labels: {shown}. Decide which label is right."
         yield Finding("warning", "contradictory-labels", message, _members(dataset, torn))
     within = [group for group in near if group not in leaks]
     if within:
         shown = some(" = ".join(dataset[i].id for i in group[:3]) for group in within)
         copies = sum(len(group) - len({looks[i].digest for i in group}) for group in within)
-        message = f"{len(within)} image(s) appear more than once, equal ({copies} copies) or nearly so: {shown}."
+        message = f"{len(within)} {noun}(s) appear more than once, equal ({copies} copies) or nearly so: {shown}."
         yield Finding("warning", "duplicates", message, _members(dataset, within))
 
 

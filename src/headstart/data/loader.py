@@ -1,4 +1,4 @@
-"""Batches of pictures as tensors, made by threads while the network works."""
+"""Batches of items as tensors, made by threads while the network works."""
 
 from __future__ import annotations
 
@@ -7,54 +7,53 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from headstart.core.card import ImageInput
+from headstart.core.card import Input
 from headstart.core.config import AugmentConfig
 from headstart.data.dataset import Dataset
-from headstart.data.images import centre
-from headstart.data.pictures import Pictures
-from headstart.data.transforms.image import normalise, to_tensor, train_array
+from headstart.data.kept import Kept
+from headstart.data.modalities import MODALITIES
 
 T = TypeVar("T")
 
 
 class Batches:
-    """Makes uint8 batches (B, 3, crop, crop), channels-last in memory, from the items of a data set.
+    """Makes batches (B, ...) from the items of a data set: uint8 (B, 3, crop, crop) of images, channels-last in memory;
+    int64 (B, 2, T) of texts; see `headstart.data.modalities`.
 
-    dataset: what indices count. pictures: made by a survey; None decodes on demand, within the default memory limit.
-    workers: threads; Pillow releases the interpreter's lock where it decodes and scales.
+    dataset: what indices count. kept: made by a survey; None reads on demand, within the default memory limit.
+    workers: threads; what decodes, scales and cuts into tokens releases the interpreter's lock.
     `prepare` puts a batch into the form that the encoder takes, on the device.
     """
 
-    def __init__(
-        self, dataset: Dataset, pictures: Pictures | None, contract: ImageInput, *, workers: int | None = None
-    ) -> None:
-        if pictures is not None and pictures.contract != contract:
-            pictures = None
+    def __init__(self, dataset: Dataset, kept: Kept | None, contract: Input, *, workers: int | None = None) -> None:
+        if kept is not None and kept.contract != contract:
+            kept = None
         self.dataset = dataset
         self.contract = contract
-        self.pictures = pictures or Pictures(contract)
+        self.kept = kept or Kept(contract)
+        self.modality = MODALITIES[contract.modality]
         self._pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="headstart-data")
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def prepare(self, batch: Tensor) -> Tensor:
-        """A batch of these, on its device already, as the encoder takes it: (B, 3, crop, crop) float, normalised."""
-        return normalise(batch, self.contract)
+        """A batch of these, on its device already, as the encoder takes it."""
+        return self.modality.prepare(batch, self.contract)
 
     def evaluation(self, indices: Sequence[int]) -> Tensor:
         """The evaluation views of the items at `indices`. Raises DataError where one cannot be decoded."""
-        return self._stack(lambda i: centre(self._picture(i), self.contract), indices)
+        return self._together(lambda i: self.modality.evaluation(self.item(i), self.contract), indices)
 
     def training(self, indices: Sequence[int], seeds: Sequence[int], augment: AugmentConfig) -> Tensor:
         """One random view of each item at `indices`, determined by the seed (0 or larger) at the same place."""
-        return self._stack(
-            lambda pair: train_array(self._picture(pair[0]), self.contract, augment, pair[1]),
+        return self._together(
+            lambda pair: self.modality.training(self.item(pair[0]), self.contract, augment, pair[1]),
             list(zip(indices, seeds, strict=True)),
         )
 
@@ -65,14 +64,16 @@ class Batches:
         parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         return prefetch((lambda part=part: self.evaluation(part)) for part in parts)  # type: ignore[misc]
 
-    def _picture(self, index: int) -> np.ndarray:
-        return self.pictures.of(self.dataset[int(index)])
+    def lengths(self, indices: Sequence[int]) -> list[int]:
+        """Of each item at `indices`, as `Modality.length` gives it."""
+        return list(self._pool.map(lambda i: self.modality.length(self.item(i), self.contract), indices))
 
-    def _stack(self, make: Callable[[T], np.ndarray], arguments: Sequence[T]) -> Tensor:
-        views = np.empty((len(arguments), self.contract.crop, self.contract.crop, 3), np.uint8)
-        for row, view in enumerate(self._pool.map(make, arguments)):
-            views[row] = view
-        return to_tensor(views)
+    def item(self, index: int) -> Any:
+        """What is kept of an item."""
+        return self.kept.of(self.dataset[int(index)])
+
+    def _together(self, make: Callable[[T], np.ndarray], arguments: Sequence[T]) -> Tensor:
+        return self.modality.collate(list(self._pool.map(make, arguments)), self.contract)
 
 
 def prefetch(work: Iterable[Callable[[], T]], depth: int = 2) -> Generator[T]:

@@ -1,7 +1,7 @@
 """One pass over the data before anything is trained: every item is read and decoded once, and looked at.
 
-The pass gives content digests, findings, groups of items that look alike, and the pictures that training needs, so
-that looking costs little more than the decoding that is needed anyway.
+The pass gives content digests, findings, groups of items that are alike, and what training needs of each item, so that
+looking costs little more than the decoding that is needed anyway.
 """
 
 from __future__ import annotations
@@ -12,36 +12,30 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any
 
-import numpy as np
-
-from headstart.core.card import ImageInput
+from headstart.core.card import Input
 from headstart.core.errors import DataError
 from headstart.data import checks
-from headstart.data.checks import Look
 from headstart.data.dataset import Dataset, Finding, Item, printable
-from headstart.data.duplicates import near_duplicate_groups, thumbnail
-from headstart.data.images import ImageError, picture, read_image
-from headstart.data.pictures import Pictures
-
-_SMALLEST_COMPARED: Final = 32
-"""Pixels of the short side below which different images look alike too easily (icons, digits)."""
+from headstart.data.kept import Kept
+from headstart.data.modalities import MODALITIES
+from headstart.data.modalities.base import Look, Modality
 
 
 @dataclass(frozen=True)
 class Survey:
     """What was seen. digests: sha256 of each item's content, "" where it could not be read.
 
-    near_duplicate_groups: indices of items with equal or nearly equal images.
-    pictures: of the contract that was given, for `headstart.data.loader.Batches`.
+    near_duplicate_groups: indices of items with equal or nearly equal content.
+    kept: for the contract that was given, for `headstart.data.loader.Batches`.
     """
 
     name: str
     findings: tuple[Finding, ...]
     digests: tuple[str, ...]
     near_duplicate_groups: tuple[tuple[int, ...], ...]
-    pictures: Pictures | None
+    kept: Kept | None
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -63,7 +57,7 @@ class Survey:
 
 def survey(
     dataset: Dataset,
-    contract: ImageInput | None = None,
+    contract: Input | None = None,
     *,
     for_training: bool = True,
     progress: Callable[[int, int], None] | None = None,
@@ -71,7 +65,7 @@ def survey(
 ) -> Survey:
     """Look at every item once, with all processors.
 
-    contract: keep its pictures, in memory up to `memory_limit` bytes (None: `headstart.data.pictures`).
+    contract: keep what it needs of the items, up to `memory_limit` bytes (None: `headstart.data.kept`).
     for_training: ask also whether there is enough to learn from; False for evaluation and prediction.
     progress: called with (items done, items in all).
 
@@ -79,18 +73,19 @@ def survey(
     `Survey.require_sound`.
     """
     dataset.require_items()
-    pictures = None if contract is None else Pictures(contract, memory_limit)
+    modality = MODALITIES[dataset.modality]
+    kept = None if contract is None else Kept(contract, memory_limit)
     looks: list[Look] = []
-    thumbnails: list[np.ndarray | None] = []
+    likenesses: list[Any] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="headstart-survey") as pool:
-        for look, small in pool.map(lambda item: _look(item, pictures), dataset.items):
+        for look, likeness in pool.map(lambda item: _look(modality, item, kept), dataset.items):
             looks.append(look)
-            thumbnails.append(small)
+            likenesses.append(likeness)
             if progress is not None:
                 progress(len(looks), len(dataset))
-    groups = _alike(looks, thumbnails)
+    groups = _alike(modality, looks, likenesses)
     findings = list(dataset.findings)
-    for check in (checks.unreadable, checks.wrong_extension, checks.handled, checks.flat_images):
+    for check in (checks.unreadable, *modality.checks):
         findings += check(dataset, looks)
     findings += checks.missing_labels(dataset)
     findings += checks.broken_numbers(dataset)
@@ -101,38 +96,34 @@ def survey(
     else:
         findings = [replace(f, level="warning") if f.code == "empty-folder" else f for f in findings]
     findings += checks.torn_groups(dataset)
-    findings += checks.duplicates(dataset, looks, groups)
+    findings += checks.duplicates(dataset, looks, groups, modality.noun)
     findings = [replace(finding, message=printable(finding.message)) for finding in findings]
     findings.sort(key=lambda finding: finding.level != "error")
-    return Survey(dataset.name, tuple(findings), tuple(look.digest for look in looks), tuple(groups), pictures)
+    return Survey(dataset.name, tuple(findings), tuple(look.digest for look in looks), tuple(groups), kept)
 
 
-def _look(item: Item, pictures: Pictures | None) -> tuple[Look, np.ndarray | None]:
-    """What there is to see, and a thumbnail if the image has detail enough to compare."""
+def _look(modality: Modality[Any, Any], item: Item, kept: Kept | None) -> tuple[Look, Any]:
+    """What there is to see, and what it is compared by if there is enough of it."""
     digest = ""
     try:
-        data = item.content()
-        digest = hashlib.sha256(data).hexdigest()
-        image, facts = read_image(data, item.id, short=None if pictures is None else pictures.contract.resize)
-    except ImageError as error:
-        return Look(digest, None, error.code, str(error)), None
+        content = item.content()
+        digest = hashlib.sha256(content).hexdigest()
+        seen = modality.look(content, item, None if kept is None else kept.contract)
     except DataError as error:
-        return Look(digest, None, "missing-file", str(error)), None
-    if pictures is not None:
-        pictures.keep(item, picture(image, pictures.contract))
-    flat = len(image.getcolors(maxcolors=1) or ()) == 1
-    comparable = not flat and min(image.size) >= _SMALLEST_COMPARED
-    return Look(digest, facts, flat=flat), thumbnail(image) if comparable else None
+        return Look(digest, None, getattr(error, "code", "missing-file"), str(error)), None
+    if kept is not None:
+        kept.keep(item, seen.kept)
+    return Look(digest, seen.facts, flat=seen.flat), seen.likeness
 
 
-def _alike(looks: Sequence[Look], thumbnails: Sequence[np.ndarray | None]) -> list[tuple[int, ...]]:
-    """Groups of two or more indices: equal content, or thumbnails that are nearly equal; in order of the first."""
+def _alike(modality: Modality[Any, Any], looks: Sequence[Look], likenesses: Sequence[Any]) -> list[tuple[int, ...]]:
+    """Groups of two or more indices: equal content, or likenesses that are nearly equal; in order of the first."""
     equal: dict[str, list[int]] = defaultdict(list)
     for index, look in enumerate(looks):
         equal[look.digest or f"unread {index}"].append(index)
-    compared = [(members, small) for members in equal.values() if (small := thumbnails[members[0]]) is not None]
-    near = near_duplicate_groups(np.stack([small for _, small in compared])) if len(compared) > 1 else []
-    joined = [tuple(sorted(i for k in group for i in compared[k][0])) for group in near]
+    compared = [members for members in equal.values() if likenesses[members[0]] is not None]
+    near = modality.alike([likenesses[members[0]] for members in compared])
+    joined = [tuple(sorted(i for k in group for i in compared[k])) for group in near]
     in_near = {i for group in joined for i in group}
     joined += [tuple(members) for members in equal.values() if len(members) > 1 and members[0] not in in_near]
     return sorted(joined)

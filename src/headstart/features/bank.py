@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -29,11 +31,14 @@ TOGETHER = 512
 class Views:
     """The evaluation views of a part's items.
 
-    digests: sha256 of each item's bytes. batches: gives those of the items at some indices, in order.
+    digests: sha256 of each item's bytes. batches: gives those of the items at some indices, in order. lengths: of the
+    views at some indices, where they come in several (`Modality.length`): those of one length are encoded together, so
+    that what an item's features are does not depend on its company.
     """
 
     digests: Sequence[str]
     batches: Callable[[Sequence[int]], Iterable[Tensor]]
+    lengths: Callable[[Sequence[int]], Sequence[int]] = lambda indices: [0] * len(indices)
 
 
 class FeatureBank:
@@ -138,6 +143,8 @@ class FeatureBank:
         else:
             rows, known = np.zeros((len(digests), self._width), np.float32), np.zeros(len(digests), bool)
         missing = np.flatnonzero(~known)
+        lengths = np.array(views.lengths([wanted[int(i)] for i in missing]), dtype=int)
+        missing = missing[np.argsort(lengths, kind="stable")]
         waiting: list[np.ndarray] = []
         done = 0
         for found in self._extracted(views, [wanted[int(i)] for i in missing]):
@@ -154,8 +161,14 @@ class FeatureBank:
 
     def _extracted(self, views: Views, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """Features of the items at `indices`, a batch at a time."""
-        if indices:
-            batches = views.batches(indices)
+        for alike in _of_one_length(indices, views.lengths(indices)):
+            batches = views.batches(alike)
             for found in extract(self.encoder, batches, self._prepare, device=self._device, precision=self.precision):
                 self.encoded += len(found)
                 yield found
+
+
+def _of_one_length(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Runs of neighbours of the same length."""
+    for _, run in groupby(zip(lengths, indices, strict=True), key=itemgetter(0)):
+        yield [index for _, index in run]

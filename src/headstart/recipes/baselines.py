@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from headstart.core.progress import Progress
 from headstart.core.source import Source
@@ -28,7 +27,6 @@ from headstart.recipes.recipe import Recipe
 from headstart.sources import build
 from headstart.training.randomness import derive
 
-PIXELS = 32
 SETTLED_ON = 32
 """Items whose statistics the random network's batch norms take."""
 SCRATCH_FEWEST_EPOCHS = 10
@@ -58,19 +56,14 @@ def probe_baseline(target: Target, bank: FeatureBank, seed: int) -> Baseline:
 def no_transfer_baselines(
     target: Target, source: Source, seed: int, *, random_network: bool = True
 ) -> tuple[Baseline, ...]:
-    """What the same head makes of raw pixels, and of the source's own network untrained (where `random_network`).
-
-    The random network sees the pictures at half the resolution, a quarter of the cost.
+    """What the same head makes of plain features (raw pixels, counts of words), and of the source's own network with
+    random weights (where `random_network`; of pictures at half the resolution, a quarter of the cost).
     """
-    pixels = _linear(
-        "pixels",
-        f"logistic regression on {PIXELS} x {PIXELS} pixels",
-        target,
-        _cached(lambda role: _pixels(target, role)),
-        seed,
-    )
+    batches = target.parts["train"].batches
+    name, words = batches.modality.plain_words
+    plain = _linear(name, f"logistic regression on {words}", target, _plain(target).__getitem__, seed)
     if not random_network:
-        return (pixels,)
+        return (plain,)
     bank = _random_network(target, source, seed)
     untrained = _linear(
         "random_network",
@@ -79,7 +72,7 @@ def no_transfer_baselines(
         bank,
         seed,
     )
-    return pixels, replace(untrained, encoded=bank.encoded)
+    return plain, replace(untrained, encoded=bank.encoded)
 
 
 def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:
@@ -131,8 +124,7 @@ def _random_network(target: Target, source: Source, seed: int) -> FeatureBank:
     first = range(min(SETTLED_ON, len(train)))
 
     def smaller(batch: Tensor) -> Tensor:
-        ready = train.batches.prepare(batch)
-        return interpolate(ready, scale_factor=0.5, mode="area") if min(batch.shape[2:]) >= 128 else ready
+        return train.batches.modality.smaller(train.batches.prepare(batch))
 
     def load() -> Encoder:
         torch.manual_seed(derive(seed, "random weights"))
@@ -164,24 +156,15 @@ def _linear(name: str, description: str, target: Target, features: Callable[[str
     return Baseline(name, description, scores("test"), value, time.perf_counter() - started)
 
 
-def _pixels(target: Target, role: str) -> np.ndarray:
-    """(N, 3 * 32 * 32) float32 in 0..1."""
-    rows = [
-        interpolate(batch.float() / 255, size=(PIXELS, PIXELS), mode="area").flatten(1).numpy()
-        for batch in target.parts[role].batches.evaluations()  # type: ignore[index]
-    ]
-    return np.concatenate(rows) if rows else np.zeros((0, 3 * PIXELS**2), np.float32)
-
-
-def _cached(compute: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
-    known: dict[str, np.ndarray] = {}
-
-    def get(role: str) -> np.ndarray:
-        if role not in known:
-            known[role] = compute(role)
-        return known[role]
-
-    return get
+def _plain(target: Target) -> dict[str, np.ndarray]:
+    """(N, D) features of each part that owe nothing to a source."""
+    first, *others = (
+        [part.batches.item(i) for i in range(len(part))]
+        for part in (target.parts[role] for role in ("train", "validation", "test"))
+    )
+    batches = target.parts["train"].batches
+    found = batches.modality.plain(first, others, batches.contract)
+    return dict(zip(("train", "validation", "test"), found, strict=True))
 
 
 def _affordable_epochs(model: nn.Module, target: Target, budget: float) -> int:

@@ -39,7 +39,10 @@ def feature_bank(
     encoder = cache(load or source.load)
     return FeatureBank(
         encoder,
-        {name: Views(part.digests, partial(part.batches.evaluations, size=BATCH)) for name, part in parts.items()},
+        {
+            name: Views(part.digests, partial(part.batches.evaluations, size=BATCH), part.batches.lengths)
+            for name, part in parts.items()
+        },
         prepare or next(iter(parts.values())).batches.prepare,
         width=card.width or encoder().width,
         about={

@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 import torch
 
 from headstart import __version__
 from headstart.artifacts.card import CardFacts
 from headstart.artifacts.load import LoadedEnsemble, LoadedModel
 from headstart.artifacts.save import Member, save_ensemble
-from headstart.core.card import ImageInput
 from headstart.core.progress import Progress, Silent
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset
+from headstart.data.kept import Kept
 from headstart.data.loader import Batches
-from headstart.data.pictures import Pictures
 from headstart.evaluation.compare import Verdict, verdict
 from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.names import metric_name
@@ -392,11 +392,10 @@ def _save(outcome: Outcome, place: Path, metrics: Mapping[str, Any]) -> None:
     )
 
 
-def _probes(dataset: Dataset, contract: ImageInput) -> np.ndarray:
-    """(n, crop, crop, 3) uint8 views of a few items, the same ones for every contract."""
+def _probes(dataset: Dataset, contract: Input) -> Tensor:
+    """(n, ...) views of a few items, the same ones for every contract."""
     spread = np.linspace(0, len(dataset) - 1, min(PROBES, len(dataset))).round().astype(int).tolist()
-    views = Batches(dataset, Pictures(contract, memory_limit=0), contract).evaluation(spread)
-    return np.ascontiguousarray(views.permute(0, 2, 3, 1).numpy())
+    return Batches(dataset, Kept(contract, memory_limit=0), contract).evaluation(spread)
 
 
 def _report(outcome: Outcome, place: Path, metrics: Mapping[str, Any], costs: Sequence[Serving]) -> ReportData:

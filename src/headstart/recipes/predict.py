@@ -17,15 +17,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from headstart.artifacts.load import Loaded, LoadedModel, load_model
-from headstart.core.card import ImageInput
+from headstart.core.card import Input
 from headstart.core.errors import DataError
 from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Dataset, Item
+from headstart.data.kept import Kept
 from headstart.data.loader import Batches, prefetch
-from headstart.data.pictures import Pictures
 from headstart.data.read import read_inputs
 
-Input = str | Path | Image.Image | np.ndarray
+Given = str | Path | Image.Image | np.ndarray
 """A file, a folder, an open image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
 
 BATCH_SIZE = 32
@@ -46,7 +46,7 @@ class Prediction:
 
 def predict(
     model: Loaded | str | Path,
-    inputs: Input | Iterable[Input],
+    inputs: Given | Iterable[Given],
     *,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
@@ -62,14 +62,14 @@ def predict(
 
 def stream(
     model: Loaded | str | Path,
-    inputs: Input | Iterable[Input],
+    inputs: Given | Iterable[Given],
     *,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """As `predict`, each prediction as soon as its batch is done. What does not exist is noticed before the first."""
     loaded = model if isinstance(model, Loaded) else load_model(model)
-    dataset = _dataset([inputs] if isinstance(inputs, Input) else list(inputs))
+    dataset = _dataset([inputs] if isinstance(inputs, Given) else list(inputs))
     return _stream(loaded, dataset, batch_size, progress or Silent())
 
 
@@ -97,7 +97,7 @@ def member_logits(
 ) -> Iterator[list[np.ndarray]]:
     """Raw outputs (B, K) of each model, in their order; models of one contract share their batches."""
     contracts = dict.fromkeys(member.contract for member in members)
-    batches = {contract: Batches(dataset, Pictures(contract, memory_limit=0), contract) for contract in contracts}
+    batches = {contract: Batches(dataset, Kept(contract, memory_limit=0), contract) for contract in contracts}
     parts = [range(start, min(start + batch_size, len(dataset))) for start in range(0, len(dataset), batch_size)]
     views = prefetch(partial(_views, batches, part) for part in parts)
     for part, batch in zip(parts, views, strict=True):
@@ -105,11 +105,11 @@ def member_logits(
         progress.advance("predicting", part.stop, len(dataset))
 
 
-def _views(batches: dict[ImageInput, Batches], part: range) -> dict[ImageInput, Tensor]:
+def _views(batches: dict[Input, Batches], part: range) -> dict[Input, Tensor]:
     return {contract: made.evaluation(part) for contract, made in batches.items()}
 
 
-def _dataset(inputs: list[Input]) -> Dataset:
+def _dataset(inputs: list[Given]) -> Dataset:
     items: list[Item] = []
     for number, given in enumerate(inputs):
         if isinstance(given, str | Path):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.card import ImageInput
+from headstart.core.card import Input
 from headstart.core.errors import ConfigError, DataError
 from headstart.core.progress import Progress
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset, Finding, LabelKind, Role
+from headstart.data.kept import Kept
 from headstart.data.loader import Batches
-from headstart.data.pictures import Pictures
 from headstart.data.splits import assign_splits
 from headstart.data.survey import survey
 from headstart.tasks import TASKS
@@ -46,13 +46,13 @@ class Target:
 
     name: str
     task: Task
-    contract: ImageInput
+    contract: Input
     parts: Mapping[Role, Part]
     findings: tuple[Finding, ...]
     fingerprint: str
     alike: tuple[tuple[str, ...], ...] = ()
 
-    def shown_as(self, contract: ImageInput) -> Target:
+    def shown_as(self, contract: Input) -> Target:
         """The same target under another preprocessing."""
         parts = {
             role: replace(part, batches=Batches(part.dataset, None, contract)) for role, part in self.parts.items()
@@ -72,7 +72,7 @@ def label_kind(task: str | None) -> LabelKind | None:
     return KINDS[name]
 
 
-def prepare(dataset: Dataset, contract: ImageInput, *, seed: int, progress: Progress) -> Target:
+def prepare(dataset: Dataset, contract: Input, *, seed: int, progress: Progress) -> Target:
     """Check every item, split, and encode the labels. Nothing is written.
 
     Raises DataError that names the items at fault.
@@ -92,7 +92,7 @@ def prepare(dataset: Dataset, contract: ImageInput, *, seed: int, progress: Prog
     parts: dict[Role, Part] = {}
     for role in ROLES:
         indices = [i for i, item in enumerate(dataset.items) if item.split == role]
-        parts[role] = make_part(dataset, indices, found.digests, found.pictures, contract, task)
+        parts[role] = make_part(dataset, indices, found.digests, found.kept, contract, task)
     alike = tuple(tuple(dataset[i].id for i in together) for together in found.near_duplicate_groups)
     return Target(dataset.name, task, contract, parts, found.findings, fingerprint, alike)
 
@@ -101,8 +101,8 @@ def make_part(
     dataset: Dataset,
     indices: Sequence[int],
     digests: Sequence[str],
-    pictures: Pictures | None,
-    contract: ImageInput,
+    kept: Kept | None,
+    contract: Input,
     task: Task,
 ) -> Part:
     """The items of `dataset` at `indices`. digests: sha256 of the content of each item of the whole data set."""
@@ -110,7 +110,7 @@ def make_part(
     groups = [item.group for item in mine.items]
     return Part(
         dataset=mine,
-        batches=Batches(mine, pictures, contract),
+        batches=Batches(mine, kept, contract),
         targets=task.encode(mine.labels),
         groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
         digests=tuple(digests[i] for i in indices),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headstart import __version__
 from headstart.artifacts import save as artifacts
@@ -255,21 +256,21 @@ def _save(folder: Path, outcome: Outcome, temperature: float, facts: CardFacts) 
     )
 
 
-def _probes(member: Member) -> np.ndarray:
-    """(n, crop, crop, 3) uint8: a few items that the saved model must always answer alike."""
+def _probes(member: Member) -> Tensor:
+    """(n, ...) evaluation views of a few items that the saved model must always answer alike."""
     part = next(p for p in (member.parts["validation"], member.parts["train"]) if len(p))
     count = min(PROBES, len(part))
     spread = [round(i * (len(part) - 1) / max(count - 1, 1)) for i in range(count)]
-    return np.ascontiguousarray(part.batches.evaluation(spread).permute(0, 2, 3, 1).numpy())
+    return part.batches.evaluation(spread)
 
 
 def _robust(outcome: Outcome, test: Part) -> dict[str, Any] | None:
     """Accuracy under the attack that the model was trained against, with its interval."""
     settings, (member, *others) = outcome.recipe.train.adversarial, outcome.fitted.members
-    if settings.attack == "none" or outcome.target.task.kind != "single" or others:
+    contract = member.source.input
+    if settings.attack == "none" or outcome.target.task.kind != "single" or others or contract.modality != "image":
         return None
     device = best_device()
-    contract = member.source.input
     box = Box(settings.epsilon, contract.mean, contract.std)
     right, start = 0.0, 0
     for batch in test.batches.evaluations():

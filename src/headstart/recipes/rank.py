@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.core.card import ImageInput
+from headstart.core.card import Input
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigError, SourceError, UserError
 from headstart.core.progress import Progress, Silent
@@ -27,8 +27,8 @@ from headstart.core.scorer import Evidence, Scorer
 from headstart.core.source import Source
 from headstart.core.types import Features, Interval
 from headstart.data.dataset import Dataset
+from headstart.data.kept import Kept
 from headstart.data.loader import Batches
-from headstart.data.pictures import Pictures
 from headstart.data.read import read_dataset
 from headstart.features.bank import FeatureBank
 from headstart.features.store import FeatureStore
@@ -368,11 +368,11 @@ def _together(part: Part, alike: Sequence[Sequence[str]]) -> np.ndarray | None:
     return units if len(np.unique(units)) < len(part) else None
 
 
-def _seen_by(part: Part, contract: ImageInput) -> Part:
+def _seen_by(part: Part, contract: Input) -> Part:
     """The part as another source sees it; pictures are used once here, so they are not kept."""
     if contract == part.batches.contract:
         return part
-    batches = Batches(part.dataset, Pictures(contract, memory_limit=0), contract)
+    batches = Batches(part.dataset, Kept(contract, memory_limit=0), contract)
     return Part(part.dataset, batches, part.targets, part.groups, part.digests)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from headstart.artifacts.load import Loaded
+from headstart.data.modalities import MODALITIES
 from headstart.evaluation.report.content import Serving
 
 BATCH = 32
@@ -20,7 +20,7 @@ SECONDS = 2.0
 
 
 def serving_costs(models: Sequence[tuple[str, Loaded, Path]]) -> list[Serving]:
-    """Time of one picture alone and of batches of 32, from decoded pictures to scores, beside size and parameters.
+    """Time of one item alone and of batches of 32, from views to scores, beside size and parameters.
 
     models: what each is called, itself, and its folder as it is shipped. They take turns, so that whatever else the
     machine does falls on all of them; medians.
@@ -39,17 +39,13 @@ def serving_costs(models: Sequence[tuple[str, Loaded, Path]]) -> list[Serving]:
 
 
 def _medians(models: Sequence[Loaded], size: int) -> list[float]:
-    """Median seconds of a batch of `size` noise pictures, of each model."""
-    rng = np.random.default_rng(0)
-    sides = {member.contract.crop for model in models for member in model.members}
-    batches = {
-        side: torch.from_numpy(rng.integers(0, 256, (size, side, side, 3), dtype=np.uint8)).movedim(-1, 1)
-        for side in sides
-    }
+    """Median seconds of a batch of `size` made-up items, of each model."""
+    contracts = {member.contract for model in models for member in model.members}
+    batches = {contract: MODALITIES[contract.modality].noise(contract, size) for contract in contracts}
 
     def answer(model: Loaded) -> float:
         started = time.perf_counter()
-        model.scores_of(model.combine([member.logits(batches[member.contract.crop]) for member in model.members]))
+        model.scores_of(model.combine([member.logits(batches[member.contract]) for member in model.members]))
         return time.perf_counter() - started
 
     for model in models:  # the first call of a network sets things up

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from headstart.artifacts.card import CardFacts
 from headstart.artifacts.save import Member, save_ensemble, save_model
 from headstart.core.task import Task
+from headstart.data.modalities.image import IMAGE
 from headstart.metrics.pooling import Pool
 from headstart.nn.model import Model
 from headstart.tasks.classification import Classification
@@ -32,7 +32,7 @@ def save_tiny_model(folder: Path, *, classes: Sequence[str] = ("cat", "dog", "ow
         contract=source.card.input,
         source=source.card,
         temperature=1.5,
-        probes=_pictures(source.card.input.crop),
+        probes=IMAGE.noise(source.card.input, 4),
         facts=_facts(task, source.card.name),
     )
     return folder
@@ -75,12 +75,7 @@ def _tiny_member(task: Task, seed: int, crop: int, weight: float, temperature: f
     source = tiny_source(seed)
     contract = source.card.input.model_copy(update={"resize": crop + 4, "crop": crop})
     model = tiny_model(task, seed)
-    return Member(model, contract, source.card, _pictures(crop), weight=weight, temperature=temperature)
-
-
-def _pictures(side: int) -> np.ndarray:
-    """(4, side, side, 3) uint8 noise, the same every time."""
-    return np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+    return Member(model, contract, source.card, IMAGE.noise(contract, 4), weight=weight, temperature=temperature)
 
 
 def _facts(task: Task, source: str) -> CardFacts:

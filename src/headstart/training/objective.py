@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headstart.core.card import ImageInput
+from headstart.core.card import ImageInput, Input
 from headstart.core.config import TrainConfig
 from headstart.core.errors import ConfigError
 from headstart.core.task import Task
@@ -28,7 +28,7 @@ class Objective:
     task: Task
     config: TrainConfig
     model: Model
-    contract: ImageInput
+    contract: Input
     penalty: Callable[[Model], Tensor] | None = None
     weight: Tensor | None = None
 
@@ -36,6 +36,12 @@ class Objective:
         if self.task.kind == "number" and self.config.metric_term != "none":
             raise ConfigError(
                 f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
+            )
+        attack = self.config.adversarial.attack
+        if attack != "none" and not isinstance(self.contract, ImageInput):
+            raise ConfigError(
+                f"adversarial.attack={attack} moves pixels, and the items are of the modality {self.contract.modality}. "
+                "Use adversarial.attack=none."
             )
 
     def backward(
@@ -55,6 +61,7 @@ class Objective:
         backward(loss)
         total = float(loss.detach())
         if share:
+            assert isinstance(self.contract, ImageInput)
             box = Box(settings.epsilon, self.contract.mean, self.contract.std)
             if settings.attack == "freelb":
                 hard = freelb(batch, loss_of, lambda part: backward(share * part), box, settings.steps, settings.step)

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from headstart.core.card import ImageInput
+from headstart.core.card import Input, input_from_json
 from headstart.core.errors import UserError
 from headstart.core.options import METHOD_PREFIX, train_config
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset, Item, Role
-from headstart.data.pictures import Pictures
+from headstart.data.kept import Kept
 from headstart.methods import make_method
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.models import make_loop, new_model
@@ -60,7 +60,7 @@ class Job:
     digests: tuple[str, ...]
     divisions: tuple[tuple[Role, ...], ...]
     task: Task
-    contract: ImageInput
+    contract: Input
     source: str
     method: str
     fixed: Mapping[str, Any]
@@ -98,7 +98,7 @@ class Job:
                 "digests": tuple(data["digests"]),
                 "divisions": tuple(tuple(roles) for roles in data["divisions"]),
                 "task": task_from_json(data["task"]),
-                "contract": ImageInput.model_validate(data["contract"]),
+                "contract": input_from_json(data["contract"]),
                 "space": {
                     key: Choices(tuple(found["values"])) if "values" in found else Range(**found)
                     for key, found in space.items()
@@ -146,8 +146,8 @@ class Worker:
         self._targets: dict[int, Target] = {}
 
     @cached_property
-    def _pictures(self) -> Pictures:
-        return Pictures(self.job.contract)
+    def _kept(self) -> Kept:
+        return Kept(self.job.contract)
 
     def work(self) -> None:
         """Until nothing is left to do."""
@@ -246,7 +246,7 @@ class Worker:
                     job.pool,
                     [i for i, mine in enumerate(job.divisions[division]) if mine == role],
                     job.digests,
-                    self._pictures,
+                    self._kept,
                     job.contract,
                     job.task,
                 )

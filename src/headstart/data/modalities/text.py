@@ -1,0 +1,137 @@
+"""Texts, and pairs of texts: kept as they are, cut into tokens for each view, padded to the longest of a batch."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.core.card import TextInput
+from headstart.core.config import AugmentConfig
+from headstart.core.errors import DataError, ShapeError
+from headstart.data.dataset import Dataset, Finding, Item
+from headstart.data.modalities.base import Check, Look, Modality, Seen
+from headstart.data.tokens import collate, encode, tokenizer
+from headstart.data.transforms.tfidf import tfidf
+
+Text = str | tuple[str, str]
+EXCERPT: Final = 200
+STEP: Final = 8
+"""Lengths are rounded up to a multiple of this, so that few differ."""
+MANY: Final = 0.05
+"""Share of texts from which on it is worth saying that they are cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """letters: of the text or of both. tokens: before it is cut; 0 where it was not asked."""
+
+    letters: int
+    tokens: int = 0
+
+
+def empty(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
+    """Texts without a single letter or digit."""
+    ids = [item.id for item, look in zip(dataset.items, looks, strict=True) if look.flat]
+    if ids:
+        shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+        yield Finding("warning", "empty-text", f"{len(ids)} text(s) hold no word: {shown}.", tuple(ids))
+
+
+class TextModality(Modality[TextInput, Text]):
+    """What is kept is the text itself. A view is int64 (2, t): tokens, and the segment each belongs to."""
+
+    noun: ClassVar[str] = "text"
+    plural: ClassVar[str] = "texts"
+    example: ClassVar[tuple[str, str]] = ("'A text.'", "other_texts.csv")
+    checks: ClassVar[tuple[Check, ...]] = (empty,)
+    plain_words: ClassVar[tuple[str, str]] = ("tf-idf", "tf-idf of words and letters")
+
+    def look(self, content: bytes, item: Item, contract: TextInput | None) -> Seen[Text]:
+        text = self._text(item)
+        joined = text if isinstance(text, str) else "\n".join(text)
+        plain = re.sub(r"\W+", " ", unicodedata.normalize("NFKC", joined).casefold()).strip()
+        return Seen(Facts(len(joined)), text, plain or None, flat=not plain)
+
+    def read(self, item: Item, contract: TextInput) -> Text:
+        return self._text(item)
+
+    def _text(self, item: Item) -> Text:
+        given = item.input
+        if isinstance(given, str):
+            return given
+        if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, str) for part in given):
+            return given
+        if isinstance(given, Path):
+            from headstart.data.encodings import decoded
+
+            return decoded(item.content(), item.id)[0]
+        raise DataError(f"{item.id} is no text (it is a {type(given).__name__}). Expected one text, or two of a pair.")
+
+    def weigh(self, kept: Text) -> int:
+        return 2 * sum(map(len, kept))
+
+    def evaluation(self, kept: Text, contract: TextInput) -> np.ndarray:
+        return encode([kept], contract)[0]
+
+    def training(self, kept: Text, contract: TextInput, augment: AugmentConfig, seed: int) -> np.ndarray:
+        return self.evaluation(kept, contract)
+
+    def collate(self, views: Sequence[np.ndarray], contract: TextInput) -> Tensor:
+        return collate(views, contract)
+
+    def require(self, batch: Tensor, contract: TextInput) -> None:
+        if batch.dtype != torch.int64 or batch.ndim != 3 or batch.shape[1] != 2 or batch.shape[2] > contract.length:
+            raise ShapeError(
+                f"expected int64 tokens and segments of shape (B, 2, T) with T at most {contract.length}, "
+                f"got {batch.dtype} {tuple(batch.shape)}."
+            )
+
+    def noise(self, contract: TextInput, count: int) -> Tensor:
+        length = min(contract.length, 32)
+        tokens = np.random.default_rng(0).integers(0, tokenizer(contract).get_vocab_size(), (count, length))
+        return torch.from_numpy(np.stack([tokens, np.zeros_like(tokens)], axis=1))
+
+    def length(self, kept: Text, contract: TextInput) -> int:
+        tokens = self.evaluation(kept, contract).shape[1]
+        return min(contract.length, -(-tokens // STEP) * STEP)
+
+    def plain(self, train: Sequence[Text], others: Sequence[Sequence[Text]], contract: TextInput) -> list[np.ndarray]:
+        whole, *parts = ([self._joined(text) for text in part] for part in (train, *others))
+        return tfidf(whole, parts)
+
+    def _joined(self, text: Text) -> str:
+        """The second text of a pair has words of its own."""
+        if isinstance(text, str):
+            return text
+        first, second = text
+        return first + " " + re.sub(r"\w+", lambda word: f"2{word[0]}", second)
+
+    def alike(self, likenesses: Sequence[Any]) -> list[list[int]]:
+        """Texts that differ only in case, punctuation, spaces or the form of their letters."""
+        same: dict[str, list[int]] = {}
+        for index, plain in enumerate(likenesses):
+            same.setdefault(plain, []).append(index)
+        return [group for group in same.values() if len(group) > 1]
+
+    def describe(self, contract: TextInput) -> str:
+        before = f", {contract.prefix!r} put before it" if contract.prefix else ""
+        return f"the first {contract.length} tokens of tokenizer {contract.tokenizer[:12]}{before}"
+
+    def excerpt(self, item: Item) -> str | None:
+        try:
+            text = self._text(item)
+        except DataError:
+            return None
+        joined = " ".join((text if isinstance(text, str) else " — ".join(text)).split())
+        return joined if len(joined) <= EXCERPT else joined[: EXCERPT - 1] + "…"
+
+
+TEXT = TextModality()
