@@ -14,7 +14,7 @@ from timm.data import resolve_data_config
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from headstart.core.card import Architecture, ImageInput, SourceCard
+from headstart.core.card import Architecture, ImageInput, Input, SourceCard
 from headstart.core.errors import SourceError, unknown_name
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
@@ -34,7 +34,7 @@ class TimmEncoder(Encoder):
     network: made with `num_classes=0`. Its maps are given as (B, C, H, W) also where the network works channels-last.
     """
 
-    def __init__(self, network: Any, architecture: Architecture, input: ImageInput) -> None:
+    def __init__(self, network: Any, architecture: Architecture, input: Input) -> None:
         super().__init__()
         self.network = network
         self.architecture = architecture
@@ -86,7 +86,7 @@ def knows(name: str) -> bool:
     return bool(timm.is_model(name))
 
 
-def build(architecture: Architecture, input: ImageInput) -> TimmEncoder:
+def build(architecture: Architecture, input: Input) -> TimmEncoder:
     """The encoder with random weights. architecture.options go to `timm.create_model`."""
     _check(architecture.name)
     network = timm.create_model(architecture.name, **{"num_classes": 0, **architecture.options})

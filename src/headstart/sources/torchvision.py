@@ -17,7 +17,7 @@ from torchvision import models
 from torchvision.models.convnext import LayerNorm2d
 from torchvision.transforms import InterpolationMode
 
-from headstart.core.card import Architecture, ImageInput, SourceCard
+from headstart.core.card import Architecture, ImageInput, Input, SourceCard
 from headstart.core.errors import SourceError, unknown_name
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
@@ -55,7 +55,7 @@ class TorchvisionEncoder(Encoder):
     layers: keep only so many of `network.features` and pool what they give.
     """
 
-    def __init__(self, network: Any, architecture: Architecture, input: ImageInput, layers: int | None) -> None:
+    def __init__(self, network: Any, architecture: Architecture, input: Input, layers: int | None) -> None:
         super().__init__()
         self.architecture = architecture
         self.input = input
@@ -111,7 +111,7 @@ def _inputs(head: nn.Module) -> int:
     return last.in_features if isinstance(last, nn.Linear) else last.in_channels
 
 
-def build(architecture: Architecture, input: ImageInput) -> TorchvisionEncoder:
+def build(architecture: Architecture, input: Input) -> TorchvisionEncoder:
     """The encoder with random weights. architecture.options: "layers" as TorchvisionEncoder has it; the others go to
     torchvision's builder."""
     options = dict(architecture.options)

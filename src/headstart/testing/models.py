@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from headstart.artifacts.card import CardFacts
 from headstart.artifacts.save import Member, save_ensemble, save_model
+from headstart.core.card import Input
 from headstart.core.task import Task
-from headstart.data.modalities.image import IMAGE
+from headstart.data.modalities import MODALITIES
 from headstart.metrics.pooling import Pool
 from headstart.nn.model import Model
 from headstart.tasks.classification import Classification
@@ -32,7 +34,7 @@ def save_tiny_model(folder: Path, *, classes: Sequence[str] = ("cat", "dog", "ow
         contract=source.card.input,
         source=source.card,
         temperature=1.5,
-        probes=IMAGE.noise(source.card.input, 4),
+        probes=_noise(source.card.input),
         facts=_facts(task, source.card.name),
     )
     return folder
@@ -75,7 +77,12 @@ def _tiny_member(task: Task, seed: int, crop: int, weight: float, temperature: f
     source = tiny_source(seed)
     contract = source.card.input.model_copy(update={"resize": crop + 4, "crop": crop})
     model = tiny_model(task, seed)
-    return Member(model, contract, source.card, IMAGE.noise(contract, 4), weight=weight, temperature=temperature)
+    return Member(model, contract, source.card, _noise(contract), weight=weight, temperature=temperature)
+
+
+def _noise(contract: Input) -> Tensor:
+    """Four made-up views."""
+    return MODALITIES[contract.modality].noise(contract, 4)
 
 
 def _facts(task: Task, source: str) -> CardFacts:

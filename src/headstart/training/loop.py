@@ -372,6 +372,8 @@ class TrainingLoop:
         if config.augment.mixup or config.augment.cutmix or config.adversarial.attack != "none" or len(train) < 2:
             return None
         frozen = freeze.frozen_stages(model, phase)
+        if any(train.batches.lengths([0])):  # views of several sizes cannot be kept in one array
+            return None
         sample = self._ready(train.batches.evaluation([0, 1]))
         truncation = cut(model.encoder, frozen, sample)
         if truncation is None:

@@ -18,7 +18,7 @@ from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError, ShapeError
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
-from headstart.data.tokens import collate, encode, tokenizer
+from headstart.data.tokens import collate, encode, pad_id, tokenizer
 from headstart.data.transforms.tfidf import tfidf
 
 Text = str | tuple[str, str]
@@ -85,7 +85,7 @@ class TextModality(Modality[TextInput, Text]):
         return self.evaluation(kept, contract)
 
     def collate(self, views: Sequence[np.ndarray], contract: TextInput) -> Tensor:
-        return collate(views, contract)
+        return collate(views, pad_id(contract), contract.length)
 
     def require(self, batch: Tensor, contract: TextInput) -> None:
         if batch.dtype != torch.int64 or batch.ndim != 3 or batch.shape[1] != 2 or batch.shape[2] > contract.length:
@@ -100,7 +100,7 @@ class TextModality(Modality[TextInput, Text]):
         return torch.from_numpy(np.stack([tokens, np.zeros_like(tokens)], axis=1))
 
     def length(self, kept: Text, contract: TextInput) -> int:
-        tokens = self.evaluation(kept, contract).shape[1]
+        tokens = int(self.evaluation(kept, contract).shape[1])
         return min(contract.length, -(-tokens // STEP) * STEP)
 
     def plain(self, train: Sequence[Text], others: Sequence[Sequence[Text]], contract: TextInput) -> list[np.ndarray]:
