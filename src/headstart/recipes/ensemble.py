@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 import torch
+from torch import Tensor
 
 from headstart import __version__
 from headstart.artifacts.card import CardFacts
 from headstart.artifacts.load import LoadedEnsemble, LoadedModel
 from headstart.artifacts.save import Member, save_ensemble
+from headstart.core.card import Input
 from headstart.core.progress import Progress, Silent
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset

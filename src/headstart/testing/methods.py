@@ -4,7 +4,7 @@
     def test_my_method(check: Check) -> None:
         check(MyMethod(), lambda: tiny_source().load())
 
-A check raises AssertionError where a promise is broken. The toy is learnable: colours of noise pictures.
+A check raises AssertionError where a promise is broken. The toy is learnable, whatever the encoder takes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.card import AudioInput, ImageInput, Input, Mel, TextInput
 from headstart.core.config import TrainConfig
 from headstart.core.method import Method
 from headstart.core.task import Task
+from headstart.data.tokens import tokenizer
 from headstart.nn.encoder import Encoder
 from headstart.nn.model import Model
 from headstart.tasks import from_json
@@ -46,17 +48,44 @@ class Outcome:
     start: dict[str, Tensor] = field(default_factory=dict)
 
 
-def toy(kind: Kind, size: int, items: int, seed: int) -> Part:
-    """Noise pictures (items, 3, size, size) whose mean colour says the target."""
+def toy(kind: Kind, contract: Input, items: int, seed: int) -> Part:
+    """Made-up inputs of a contract in which one of three things stands out, which says the target: the mean colour of a
+    noise picture, the word that a text is full of, the pitch of a sound, the column that is large.
+    """
     rng = np.random.default_rng(seed)
-    colour = rng.integers(0, 3, items)
-    tint = np.eye(3)[colour][:, :, None, None] + 0.2 * rng.normal(size=(items, 3, 1, 1))
-    inputs = torch.as_tensor(tint + 0.5 * rng.normal(size=(items, 3, size, size)), dtype=torch.float32)
+    which = rng.integers(0, 3, items)
+    inputs = _inputs(contract, which, rng)
     if kind == "single":
-        return Part(inputs, colour.astype(np.int64))
+        return Part(inputs, which.astype(np.int64))
     if kind == "multi":
-        return Part(inputs, np.stack([colour == 0, colour != 1], axis=1).astype(np.float32))
-    return Part(inputs, 40 + 10 * colour[:, None] + rng.normal(size=(items, 1)))
+        return Part(inputs, np.stack([which == 0, which != 1], axis=1).astype(np.float32))
+    return Part(inputs, 40 + 10 * which[:, None] + rng.normal(size=(items, 1)))
+
+
+def _inputs(contract: Input, which: np.ndarray, rng: np.random.Generator) -> Tensor:
+    items = len(which)
+    match contract:
+        case ImageInput():
+            tint = np.eye(3)[which][:, :, None, None] + 0.2 * rng.normal(size=(items, 3, 1, 1))
+            made = tint + 0.5 * rng.normal(size=(items, 3, contract.crop, contract.crop))
+        case TextInput():
+            known = tokenizer(contract).get_vocab_size()
+            words = rng.integers(0, known, (items, 12))
+            words[:, 2:8] = (known // 4 * (which + 1))[:, None]
+            return torch.from_numpy(np.stack([words, np.zeros_like(words)], axis=1))
+        case AudioInput(mel=None):
+            time = np.arange(contract.samples) / contract.rate
+            tone = np.sin(2 * np.pi * contract.rate / 20 * (which + 1)[:, None] * time)
+            made = 0.3 * tone + 0.05 * rng.normal(size=(items, contract.samples))
+        case AudioInput(mel=Mel()):
+            made = rng.normal(size=(items, contract.mel.bands, contract.frames))
+            third = contract.mel.bands // 3
+            for row, k in zip(made, which, strict=True):
+                row[third * k : third * (k + 1)] += 2
+        case _:
+            made = rng.normal(size=(items, len(contract.columns)))
+            made[np.arange(items), which] += 3
+    return torch.as_tensor(made, dtype=torch.float32)
 
 
 def run(
@@ -72,11 +101,11 @@ def run(
     """Fit a fresh model on the toy."""
     task: Task = from_json(TASKS[kind])
     model = Model(make_encoder(), len(task.outputs))
-    size = model.encoder.input.crop
+    contract = model.encoder.input
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     config = TrainConfig(epochs=epochs)
-    train = train or toy(kind, size, 48, 1)
-    loop = MemoryLoop(model, task, train, toy(kind, size, 32, 2), seed=seed, config=config, done=done)
+    train = train or toy(kind, contract, 48, 1)
+    loop = MemoryLoop(model, task, train, toy(kind, contract, 32, 2), seed=seed, config=config, done=done)
     method.fit(model, loop)
     return Outcome(model, loop, start)
 
@@ -124,7 +153,7 @@ def check_leaves_a_plain_model(method: Method, make_encoder: MakeEncoder) -> Non
     assert shapes == expected_shapes, f"{method.name} leaves other weights: {set(shapes) ^ set(expected_shapes)}"
     assert [type(m) for m in model.modules()] == [type(m) for m in fresh.modules()], f"{method.name} leaves modules"
     fresh.load_state_dict(model.state_dict())
-    batch = toy("single", model.encoder.input.crop, 4, 3).inputs
+    batch = toy("single", model.encoder.input, 4, 3).inputs
     with torch.no_grad():
         expected = model.eval()(batch)
         assert torch.equal(fresh.eval()(batch), expected)
@@ -141,8 +170,7 @@ def check_every_kind_of_target(method: Method, make_encoder: MakeEncoder) -> Non
 
 def check_rare_classes_and_groups(method: Method, make_encoder: MakeEncoder) -> None:
     """A class with one item, a class with none, items that belong together."""
-    size = make_encoder().input.crop
-    whole = toy("single", size, 48, 1)
+    whole = toy("single", make_encoder().input, 48, 1)
     ones, twos, zeros = (np.flatnonzero(whole.targets == k) for k in (1, 2, 0))
     for rows in (np.r_[zeros, ones[:1], twos], np.r_[zeros, ones]):
         part = Part(whole.inputs[rows], whole.targets[rows], groups=np.arange(len(rows)) // 3)

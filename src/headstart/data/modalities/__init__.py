@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MODALITIES: Registry[Modality[Any, Any]] = Registry(
     "modality",
     {
+        "audio": "headstart.data.modalities.audio:AUDIO",
         "image": "headstart.data.modalities.image:IMAGE",
         "text": "headstart.data.modalities.text:TEXT",
     },
