@@ -119,7 +119,7 @@ def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path) -> None:
     data = read_dataset(tmp_path)
     assert len(data) == 2
     assert {f.code: f.items for f in data.findings} == {
-        "stray-images": ("stray.jpg",),
+        "stray-files": ("stray.jpg",),
         "ignored-files": ("labels.csv", "cat/notes.txt"),
     }
 
@@ -147,8 +147,8 @@ def test_symlink_loops_end_and_dangling_links_are_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ([], "is an empty folder: it holds no folders and no images"),
-        (["cat/notes.txt"], r"is an empty folder: it holds 1 folder\(s\) without images \(cat\)"),
+        ([], "is an empty folder: it holds no folders and no files to learn from"),
+        (["cat/notes.md"], r"is an empty folder: it holds 1 folder\(s\) without images, recordings or texts \(cat\)"),
         (["a.jpg"], r"the 1 image\(s\) in .* lie in no class folder"),
     ],
 )

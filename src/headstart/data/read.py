@@ -8,10 +8,11 @@ from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.dataset import Dataset, Item, LabelKind, printable
-from headstart.data.images import SUFFIXES, is_image_name
+from headstart.data.encodings import read_text
+from headstart.data.images import is_image_name
 from headstart.data.readers import READERS
 from headstart.data.readers.base import Columns
-from headstart.data.readers.folder import walk_images
+from headstart.data.readers.folder import KINDS, walk_files
 
 
 def read_dataset(
@@ -39,27 +40,48 @@ def read_dataset(
     raise DataError(_unreadable(Path(name)))
 
 
-def read_inputs(paths: Iterable[str | Path]) -> Dataset:
-    """Images without labels: files as they are given, and all images below the folders that are given.
+def read_inputs(given: Iterable[str | Path], modality: str = "image") -> Dataset:
+    """Items without labels: files as they are given, and all files of the modality below the folders that are given.
 
-    Raises DataError naming a path that does not exist, and where there is no image at all.
+    Of texts, what is no file is itself a text, and a .txt file holds a text a line.
+    Raises DataError naming a path that does not exist, and where there is nothing at all.
     """
-    given = [Path(path) for path in paths]
-    files: dict[str, Path] = {}
-    for path in given:
-        if path.is_dir():
-            files.update((printable(found.as_posix()), found) for found in walk_images(path))
+    wanted = list(given)
+    kind = next((kind for kind in KINDS if kind.modality == modality), None)
+    if kind is None:
+        raise DataError(f"a model of the modality {modality} takes no files of its own. Give a table of items.")
+    items: dict[str, Item] = {}
+    for one in wanted:
+        path = Path(one)
+        if _exists(path) and path.is_dir():
+            for found in walk_files(path, kind):
+                items[printable(found.as_posix())] = Item(printable(found.as_posix()), found)
+        elif modality == "text" and _exists(path) and path.suffix.lower() == ".txt":
+            for number, line in enumerate(read_text(path)[0].splitlines(), start=1):
+                if line.strip():
+                    items[f"{printable(path.as_posix())} line {number}"] = Item(f"{path} line {number}", line)
+        elif modality == "text" and not _exists(path):
+            text = str(one)
+            items[text] = Item(printable(text), text)
         elif path.exists():
-            files[printable(path.as_posix())] = path
+            items[printable(path.as_posix())] = Item(printable(path.as_posix()), path)
         else:
             raise DataError(_missing(path))
-    if not files:
+    if not items:
         raise DataError(
-            f"there is no image in {', '.join(map(str, given)) or 'an empty list of inputs'}. "
-            f"Give image files or folders that hold some (endings: {' '.join(SUFFIXES)})."
+            f"there is no {kind.noun} in {', '.join(map(str, wanted)) or 'an empty list of inputs'}. "
+            f"Give {kind.noun} files or folders that hold some (endings: {' '.join(kind.suffixes)})."
         )
-    name = str(given[0]) if len(given) == 1 else f"{len(files)} inputs"
-    return Dataset(name, tuple(Item(key, path) for key, path in files.items()), kind="none")
+    name = str(wanted[0]) if len(wanted) == 1 else f"{len(items)} inputs"
+    return Dataset(name, tuple(items.values()), modality=kind.modality, kind="none")
+
+
+def _exists(path: Path) -> bool:
+    """Whether a text that may be a path is one."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a path, or with a zero byte
+        return False
 
 
 def _missing(path: Path) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.core.card import AudioInput, ImageInput, Input, Mel, TextInput
+from headstart.core.card import ImageInput, Input, TableInput, TextInput
 from headstart.core.config import TrainConfig
 from headstart.core.method import Method
 from headstart.core.task import Task
@@ -64,27 +64,25 @@ def toy(kind: Kind, contract: Input, items: int, seed: int) -> Part:
 
 def _inputs(contract: Input, which: np.ndarray, rng: np.random.Generator) -> Tensor:
     items = len(which)
-    match contract:
-        case ImageInput():
-            tint = np.eye(3)[which][:, :, None, None] + 0.2 * rng.normal(size=(items, 3, 1, 1))
-            made = tint + 0.5 * rng.normal(size=(items, 3, contract.crop, contract.crop))
-        case TextInput():
-            known = tokenizer(contract).get_vocab_size()
-            words = rng.integers(0, known, (items, 12))
-            words[:, 2:8] = (known // 4 * (which + 1))[:, None]
-            return torch.from_numpy(np.stack([words, np.zeros_like(words)], axis=1))
-        case AudioInput(mel=None):
-            time = np.arange(contract.samples) / contract.rate
-            tone = np.sin(2 * np.pi * contract.rate / 20 * (which + 1)[:, None] * time)
-            made = 0.3 * tone + 0.05 * rng.normal(size=(items, contract.samples))
-        case AudioInput(mel=Mel()):
-            made = rng.normal(size=(items, contract.mel.bands, contract.frames))
-            third = contract.mel.bands // 3
-            for row, k in zip(made, which, strict=True):
-                row[third * k : third * (k + 1)] += 2
-        case _:
-            made = rng.normal(size=(items, len(contract.columns)))
-            made[np.arange(items), which] += 3
+    if isinstance(contract, ImageInput):
+        tint = np.eye(3)[which][:, :, None, None] + 0.2 * rng.normal(size=(items, 3, 1, 1))
+        made = tint + 0.5 * rng.normal(size=(items, 3, contract.crop, contract.crop))
+    elif isinstance(contract, TextInput):
+        known = tokenizer(contract).get_vocab_size()
+        words = rng.integers(0, known, (items, 12))
+        words[:, 2:8] = (known // 4 * (which + 1))[:, None]
+        return torch.from_numpy(np.stack([words, np.zeros_like(words)], axis=1))
+    elif isinstance(contract, TableInput):
+        made = rng.normal(size=(items, len(contract.columns)))
+        made[np.arange(items), which] += 3
+    elif contract.mel is None:
+        tone = np.sin(2 * np.pi / 20 * (which + 1)[:, None] * np.arange(contract.samples))
+        made = 0.3 * tone + 0.05 * rng.normal(size=(items, contract.samples))
+    else:
+        made = rng.normal(size=(items, contract.mel.bands, contract.frames))
+        third = contract.mel.bands // 3
+        for row, k in zip(made, which, strict=True):
+            row[third * k : third * (k + 1)] += 2
     return torch.as_tensor(made, dtype=torch.float32)
 
 

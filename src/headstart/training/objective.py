@@ -40,8 +40,8 @@ class Objective:
         attack = self.config.adversarial.attack
         if attack != "none" and not isinstance(self.contract, ImageInput):
             raise ConfigError(
-                f"adversarial.attack={attack} moves pixels, and the items are of the modality {self.contract.modality}. "
-                "Use adversarial.attack=none."
+                f"adversarial.attack={attack} moves pixels, and these items are no images but of the modality "
+                f"{self.contract.modality}. Use adversarial.attack=none."
             )
 
     def backward(

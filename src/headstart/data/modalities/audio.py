@@ -52,8 +52,8 @@ def rates(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     if len(found) > 1:
         shown = ", ".join(f"{rate} Hz" for rate in found[:SHOWN])
         message = (
-            f"recordings have {len(found)} sampling rates ({shown}). If classes differ in theirs, a model may learn the "
-            "rate instead of the sound."
+            f"recordings have {len(found)} sampling rates ({shown}). If classes differ in theirs, a model may learn "
+            "the rate instead of the sound."
         )
         yield Finding("warning", "several-rates", message)
 
@@ -123,9 +123,11 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
             seconds=max(contract.seconds, 0.1),
             mel=Mel(bands=BANDS, window=contract.rate // 20, hop=contract.rate // 80, floor=1e-8),
         )
-        return [
-            np.stack([self._coarse(kept, simple) for kept in part]) if part else _none() for part in (train, *others)
-        ]
+        return [self._rows(part, simple) for part in (train, *others)]
+
+    def _rows(self, part: Sequence[np.ndarray], simple: AudioInput) -> np.ndarray:
+        nothing = np.zeros((0, BANDS * SEGMENTS + 2 * BANDS), np.float32)
+        return np.stack([self._coarse(kept, simple) for kept in part]) if part else nothing
 
     def _coarse(self, kept: np.ndarray, simple: AudioInput) -> np.ndarray:
         levels = torch.from_numpy(self.evaluation(kept, simple))
@@ -136,10 +138,6 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
     def describe(self, contract: AudioInput) -> str:
         seen = "the wave" if contract.mel is None else f"log-mel spectrogram of {contract.mel.bands} bands"
         return f"{contract.seconds:g} seconds at {contract.rate} Hz, {seen}"
-
-
-def _none() -> np.ndarray:
-    return np.zeros((0, BANDS * SEGMENTS + 2 * BANDS), np.float32)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,24 +1,52 @@
-"""Folders of images: one folder a class, optionally below one folder a split."""
+"""Folders of images, recordings or texts: one folder a class, optionally below one folder a split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final, Literal
 
 from headstart.core.errors import ConfigError, DataError
+from headstart.data import images, sound
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, Role, printable
-from headstart.data.images import SUFFIXES, is_image_name
 from headstart.data.readers.base import Columns, Reader
 from headstart.data.readers.files import walk
 
 _COMPANIONS: Final = ("readme", "license", "licence", "notice", "changelog", "citation", "thumbs", "desktop")
 
 
+@dataclass(frozen=True)
+class Files:
+    """What the files of a folder are. noun: of one; with "s" of several."""
+
+    modality: Literal["image", "audio", "text"]
+    noun: str
+    suffixes: tuple[str, ...]
+    example: str
+
+    def has(self, name: str) -> bool:
+        """Whether a file's name ends as theirs do."""
+        return PurePath(name).suffix.lower() in self.suffixes
+
+
+KINDS: Final = (
+    Files("image", "image", tuple(images.SUFFIXES), "*.jpg"),
+    Files("audio", "recording", tuple(sorted(sound.SUFFIXES)), "*.wav"),
+    Files("text", "text", (".txt",), "*.txt"),
+)
+
+
+def files_of(folder: Path) -> Files:
+    """What most of the files below a folder are; images where there are none."""
+    names = [path.name for path in walk(folder)]
+    return max(KINDS, key=lambda kind: sum(kind.has(name) and not _companion(name) for name in names))
+
+
 class FolderReader(Reader):
     """`class/*.jpg`, or `train/class/*.jpg` with the names of SPLIT_NAMES; deeper folders belong to their class."""
 
-    form = "a folder with one folder of images per class, or with train, validation and test folders above those"
+    form = "a folder with one folder of files per class, or with train, validation and test folders above those"
     general = True
 
     def accepts(self, data: str) -> bool:
@@ -29,45 +57,55 @@ class FolderReader(Reader):
         root = Path(data)
         name = printable(root.resolve().name or str(root))
         findings: list[Finding] = []
+        kind = files_of(root)
         tops = _folders(root)
-        images = {top: list(walk_images(top)) for top in tops}
-        direct = [path for path in _entries(root) if is_image_name(path.name) and not path.is_dir()]
-        splits = [top for top in tops if _is_split(top, images[top])]
-        others = [top for top in tops if top not in splits and images[top]]
+        below = {top: list(walk_files(top, kind)) for top in tops}
+        direct = _directly_in(root, kind)
+        splits = [top for top in tops if _is_split(top, below[top])]
+        others = [top for top in tops if top not in splits and below[top]]
         if splits and others:
             raise DataError(
-                f"{root} holds split folders ({_names(splits)}) beside other folders of images ({_names(others)}). "
-                "Put every class folder below a split folder, or have no split folders."
+                f"{root} holds split folders ({_names(splits)}) beside other folders of {kind.noun}s "
+                f"({_names(others)}). Put every class folder below a split folder, or have no split folders."
             )
-        unclassed = [top for top in tops if images[top]]
+        unclassed = [top for top in tops if below[top]]
         if unclassed and not splits and all(top.name.lower() in SPLIT_NAMES for top in unclassed):
             raise DataError(
-                f"{root} holds split folders ({_names(unclassed)}) with images directly in them, which have no labels. "
-                "Expected one folder per class inside each."
+                f"{root} holds split folders ({_names(unclassed)}) with {kind.noun}s directly in them, which have no "
+                "labels. Expected one folder per class inside each."
             )
         items: list[Item] = []
         if splits:
             for top in splits:
                 role = SPLIT_NAMES[top.name.lower()]
-                stray = [path for path in _entries(top) if is_image_name(path.name) and not path.is_dir()]
-                findings += _stray(top, stray)
+                findings += _stray(top, _directly_in(top, kind), kind)
                 for folder in _folders(top):
-                    found = list(walk_images(folder))
+                    found = list(walk_files(folder, kind))
                     items += _items(found, root, folder.name, role)
-                    findings += [] if found else [_empty(folder, "error" if role == "train" else "warning")]
+                    findings += [] if found else [_empty(folder, kind, "error" if role == "train" else "warning")]
         else:
-            if not any(images.values()):
-                raise DataError(_nothing_in(root, direct, tops))
+            if not any(below.values()):
+                raise DataError(_nothing_in(root, direct, tops, kind))
             for top in tops:
-                items += _items(images[top], root, top.name, None)
-                findings += [] if images[top] else [_empty(top, "error")]
-        findings += _stray(root, direct) + _ignored(root)
-        return Dataset(name, tuple(items), kind="class", findings=tuple(findings))
+                items += _items(below[top], root, top.name, None)
+                findings += [] if below[top] else [_empty(top, kind, "error")]
+        findings += _stray(root, direct, kind) + _ignored(root, kind)
+        return Dataset(name, tuple(items), modality=kind.modality, kind="class", findings=tuple(findings))
 
 
-def walk_images(folder: Path) -> Iterator[Path]:
-    """Image files below a folder, sorted; hidden names are left out and no folder is entered twice (symlinks)."""
-    yield from (path for path in walk(folder) if is_image_name(path.name))
+def walk_files(folder: Path, kind: Files) -> Iterator[Path]:
+    """Files of a kind below a folder, sorted; hidden names are left out and no folder is entered twice (symlinks)."""
+    yield from (path for path in walk(folder) if kind.has(path.name))
+
+
+def _directly_in(folder: Path, kind: Files) -> list[Path]:
+    files = [path for path in _entries(folder) if not path.is_dir()]
+    return [path for path in files if kind.has(path.name) and not _companion(path.name)]
+
+
+def _companion(name: str) -> bool:
+    """Whether a file usually lies beside a data set and is no part of it."""
+    return PurePath(name).stem.lower() in _COMPANIONS
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -81,41 +119,41 @@ def _folders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir()]
 
 
-def _is_split(folder: Path, images: list[Path]) -> bool:
-    """Named as a split, and with the images in folders of their own; otherwise it is a class of that name."""
-    return folder.name.lower() in SPLIT_NAMES and bool(images) and any(path.parent != folder for path in images)
+def _is_split(folder: Path, files: list[Path]) -> bool:
+    """Named as a split, and with the files in folders of their own; otherwise it is a class of that name."""
+    return folder.name.lower() in SPLIT_NAMES and bool(files) and any(path.parent != folder for path in files)
 
 
 def _items(paths: list[Path], root: Path, label: str, split: Role | None) -> list[Item]:
     return [Item(printable(path.relative_to(root).as_posix()), path, printable(label), split) for path in paths]
 
 
-def _empty(folder: Path, level: str) -> Finding:
+def _empty(folder: Path, kind: Files, level: str) -> Finding:
     return Finding(
         "error" if level == "error" else "warning",
         "empty-folder",
-        printable(f"the class folder {folder} holds no images. Add some or remove the folder."),
+        printable(f"the class folder {folder} holds no {kind.noun}s. Add some or remove the folder."),
         (printable(folder.name),),
     )
 
 
-def _stray(folder: Path, paths: list[Path]) -> list[Finding]:
+def _stray(folder: Path, paths: list[Path], kind: Files) -> list[Finding]:
     if not paths:
         return []
-    message = f"{len(paths)} image(s) lie in {folder} itself, in no class folder, and are left out."
-    return [Finding("warning", "stray-images", printable(message), tuple(printable(path.name) for path in paths))]
+    message = f"{len(paths)} {kind.noun}(s) lie in {folder} itself, in no class folder, and are left out."
+    return [Finding("warning", "stray-files", printable(message), tuple(printable(path.name) for path in paths))]
 
 
-def _ignored(root: Path) -> list[Finding]:
-    """Files that are no images, but for those that usually lie beside a data set."""
+def _ignored(root: Path, kind: Files) -> list[Finding]:
+    """Files of other kinds, but for those that usually lie beside a data set."""
     others = [
         printable(path.relative_to(root).as_posix())
         for path in walk(root)
-        if not is_image_name(path.name) and path.stem.lower() not in _COMPANIONS
+        if not kind.has(path.name) and not _companion(path.name)
     ]
     if not others:
         return []
-    message = f"{len(others)} file(s) in {root} are not images by their name and are left out."
+    message = f"{len(others)} file(s) in {root} are not {kind.noun}s by their name and are left out."
     return [Finding("warning", "ignored-files", printable(message), tuple(others))]
 
 
@@ -124,14 +162,16 @@ def _names(folders: list[Path]) -> str:
     return ", ".join(shown) + (", ..." if len(folders) > 5 else "")
 
 
-def _nothing_in(root: Path, direct: list[Path], tops: list[Path]) -> str:
+def _nothing_in(root: Path, direct: list[Path], tops: list[Path], kind: Files) -> str:
     if direct:
         return (
-            f"the {len(direct)} image(s) in {root} lie in no class folder, so they have no labels. Expected one folder "
-            f"per class, such as {root}/cat/{direct[0].name}, or a table that names the label of each file."
+            f"the {len(direct)} {kind.noun}(s) in {root} lie in no class folder, so they have no labels. Expected one "
+            f"folder per class, such as {root}/cat/{direct[0].name}, or a table that names the label of each file."
         )
-    held = f"{len(tops)} folder(s) without images ({_names(tops)})" if tops else "no folders and no images"
-    return f"{root} is an empty folder: it holds {held}. Expected class/*.jpg (endings: {' '.join(SUFFIXES)})."
+    without = f"{len(tops)} folder(s) without images, recordings or texts ({_names(tops)})"
+    held = without if tops else "no folders and no files to learn from"
+    expected = f"Expected class/{kind.example} (endings: {' '.join(kind.suffixes)})."
+    return f"{root} is an empty folder: it holds {held}. {expected}"
 
 
 def _refuse_columns(columns: Columns) -> None:

@@ -1,4 +1,4 @@
-"""Tables of images: CSV, TSV, JSON Lines and Parquet, one item a row."""
+"""Tables of files or texts with their labels: CSV, TSV, JSON Lines and Parquet, one item a row."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ from headstart.core.errors import DataError, unknown_name
 from headstart.core.extras import require
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKind, Role, printable
 from headstart.data.encodings import encoding_finding, read_text
-from headstart.data.images import is_image_name
+from headstart.data.readers import columns as find
 from headstart.data.readers.base import Columns, Reader
 
-_INPUT_NAMES: Final = ("image", "path", "image_path", "file", "filename", "file_name", "filepath", "img")
-_LABEL_NAMES: Final = ("label", "labels", "class", "category", "target", "y")
 _FEW: Final = 20
 """So many distinct whole numbers are still taken for names of classes."""
 
@@ -38,7 +36,7 @@ class Row:
 class TableReader(Reader):
     """Paths are relative to the table's folder; `split` and `group` columns are honoured."""
 
-    form = "a table (.csv, .tsv, .jsonl or .parquet) with a column of image paths"
+    form = "a table (.csv, .tsv, .jsonl or .parquet) with a column of texts, or of paths of images or recordings"
 
     def accepts(self, data: str) -> bool:
         path = Path(data)
@@ -59,41 +57,47 @@ class TableReader(Reader):
 
 
 def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Path | None) -> Dataset:
-    """Rows -> Dataset. base: folder of relative paths; None where every input is bytes.
+    """Rows -> Dataset. base: folder of relative paths; None where every input is text or bytes.
 
     Raises DataError naming the row, or the columns there are.
     """
     if not rows:
-        raise DataError(f"{name} has no rows. Expected one row per image below the header.")
+        raise DataError(f"{name} has no rows. Expected one row per item below the header.")
     known = list(dict.fromkeys(column for row in rows for column in row.values))
-    input_column = _column(name, "input", columns.input, known) or _guess_input(name, rows, known)
-    split_column = _column(name, "split", columns.split, known) or _usual(("split",), known)
-    group_column = _column(name, "group", columns.group, known) or _usual(("group",), known)
-    domain_column = _usual(("domain",), known)
-    taken = {input_column, split_column, group_column, domain_column}
-    label_columns = _label_columns(name, columns.label, known, taken)
+    split_column = find.column(name, "split", columns.split, known) or find.usual(("split",), known)
+    group_column = find.column(name, "group", columns.group, known) or find.usual(("group",), known)
+    domain_column = find.usual(("domain",), known)
+    taken = {split_column, group_column, domain_column}
+    given = find.several(name, "label", columns.label, known) if columns.label is not None else []
+    labelled = given or [found for found in [find.usual(find.LABEL_NAMES, known)] if found]
+    free = [column for column in known if column not in {*taken, *labelled}]
+    inputs = find.inputs(name, columns.input, known, free, lambda c: [row.values.get(c) for row in rows[: find.SAMPLE]])
+    rest = [column for column in known if column not in {*taken, *inputs.names}]
+    label_columns = given or find.labels(name, None, known, rest)
     findings: list[Finding] = []
     rows = _without_repeats(name, rows, findings)
     kind, labels = _labels(name, rows, label_columns, columns.kind, findings)
-    inputs = [_input(name, row, input_column, base) for row in rows]
+    of_files = inputs.modality in ("image", "audio")
+    read = _file if of_files else _text_input
+    values = [read(name, row, inputs.names, base) for row in rows]
     ids = [
-        row.name if isinstance(i, bytes) else printable(_path_text(row, input_column))
-        for row, i in zip(rows, inputs, strict=True)
+        printable(_path_text(row, inputs.names[0])) if isinstance(value, Path) else row.name
+        for row, value in zip(rows, values, strict=True)
     ]
     count = Counter(ids)
     items = [
         Item(
             id=key if count[key] == 1 else f"{key} ({row.name})",
-            input=input_,
+            input=value,
             label=label,
             split=_split(name, row, split_column),
             group=_text(row.values.get(group_column)) if group_column else None,
             domain=_text(row.values.get(domain_column)) if domain_column else None,
         )
-        for key, row, input_, label in zip(ids, rows, inputs, labels, strict=True)
+        for key, row, value, label in zip(ids, rows, values, labels, strict=True)
     ]
     targets = tuple(label_columns) if kind == "number" else ()
-    return Dataset(name, tuple(items), kind=kind, targets=targets, findings=tuple(findings))
+    return Dataset(name, tuple(items), modality=inputs.modality, kind=kind, targets=targets, findings=tuple(findings))
 
 
 # -- rows of each format ------------------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
 def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
     header_line = text.lstrip().partition("\n")[0]
     if not header_line.strip():
-        raise DataError(f"{path} is empty. Expected a header line that names the columns, and one row per image.")
+        raise DataError(f"{path} is empty. Expected a header line that names the columns, and one row per item.")
     if delimiter is None:
         delimiter = next((d for d in ",;\t" if d in header_line), ",")
     reader = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter, strict=True)
@@ -125,7 +129,7 @@ def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
     except csv.Error as error:
         raise DataError(f"{path} line {reader.line_num} is broken: {error}. Correct the line.") from None
     if not rows:
-        raise DataError(f"{path} has a header ({', '.join(header)}) and no rows. Expected one row per image.")
+        raise DataError(f"{path} has a header ({', '.join(header)}) and no rows. Expected one row per item.")
     return rows
 
 
@@ -156,57 +160,6 @@ def _parquet(path: Path) -> list[Row]:
     return [Row(f"row {number}", number, record) for number, record in enumerate(records)]
 
 
-# -- which columns ------------------------------------------------------------------------------------------------
-
-
-def _column(name: str, role: str, given: str | None, known: Sequence[str]) -> str | None:
-    if given is not None and given not in known:
-        raise DataError(f"{name}: " + unknown_name("column", given, known, f"Name one of these with --{role}."))
-    return given
-
-
-def _usual(names: Sequence[str], known: Sequence[str]) -> str | None:
-    by_lower = {column.lower(): column for column in reversed(known)}
-    return next((by_lower[n] for n in names if n in by_lower), None)
-
-
-def _guess_input(name: str, rows: Sequence[Row], known: Sequence[str]) -> str:
-    sample = rows[:1000]
-    shares = {
-        column: sum(_looks_like_image(row.values.get(column)) for row in sample) / len(sample) for column in known
-    }
-    likely = [column for column, share in shares.items() if share >= 0.5]
-    if len(likely) == 1:
-        return likely[0]
-    usual = _usual(_INPUT_NAMES, likely)
-    if usual is not None:
-        return usual
-    found = f"columns {', '.join(likely)} all do" if likely else f"none of the columns {', '.join(known)} does"
-    raise DataError(f"{name}: one column must hold paths of images, and {found}. Name it with --input.")
-
-
-def _looks_like_image(value: Any) -> bool:
-    if isinstance(value, dict):
-        return isinstance(value.get("bytes"), bytes) or _looks_like_image(value.get("path"))
-    return isinstance(value, bytes) or (isinstance(value, str) and is_image_name(value.strip()))
-
-
-def _label_columns(name: str, given: str | None, known: Sequence[str], taken: set[str | None]) -> list[str]:
-    if given is not None:
-        wanted = [given] if given in known else [part.strip() for part in given.split(",")]
-        return [column for part in wanted if (column := _column(name, "label", part, known)) is not None]
-    free = [column for column in known if column not in taken]
-    usual = _usual(_LABEL_NAMES, free)
-    if usual is not None:
-        return [usual]
-    if len(free) == 1:
-        return free
-    raise DataError(
-        f"{name}: no column is plainly the label. The columns are {', '.join(known)}; name it with --label "
-        "(several, separated by commas, for several numbers)."
-    )
-
-
 # -- values -------------------------------------------------------------------------------------------------------
 
 
@@ -216,19 +169,31 @@ def _path_text(row: Row, column: str) -> str:
     return value.strip().replace("\\", "/") if isinstance(value, str) else ""
 
 
-def _input(name: str, row: Row, column: str, base: Path | None) -> Path | bytes:
+def _text_input(name: str, row: Row, columns: Sequence[str], base: Path | None) -> str | tuple[str, ...]:
+    """A text, or the two of a pair. An empty cell is an empty text: the checks name it."""
+    texts = []
+    for column in columns:
+        value = row.values.get(column)
+        if value is not None and not isinstance(value, str | int | float):
+            raise DataError(f"{name} {row.name}: column {column!r} holds {value!r}. Expected text.")
+        texts.append("" if value is None else str(value))
+    return texts[0] if len(texts) == 1 else tuple(texts)
+
+
+def _file(name: str, row: Row, columns: Sequence[str], base: Path | None) -> Path | bytes:
+    (column,) = columns
     value = row.values.get(column)
     encoded = value.get("bytes") if isinstance(value, dict) else value
     if isinstance(encoded, bytes):
         return encoded
     text = _path_text(row, column)
     if not text or "\0" in text or base is None:
-        raise DataError(f"{name} {row.name}: column {column!r} holds {value!r}. Expected the path of an image.")
+        raise DataError(f"{name} {row.name}: column {column!r} holds {value!r}. Expected the path of a file.")
     path = Path(text)
     if not path.is_absolute() and ".." in Path(os.path.normpath(text)).parts[:1]:
         raise DataError(
             f"{name} {row.name}: the path {text} leads out of the table's folder. Expected paths below {base}; "
-            "move the table above its images, or give absolute paths."
+            "move the table above its files, or give absolute paths."
         )
     return base / path
 
