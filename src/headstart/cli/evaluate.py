@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from headstart.cli import columns
 from headstart.cli.output import Json, interval, print_json, table, tell
 from headstart.cli.progress import Terminal
 
@@ -15,12 +16,12 @@ EPILOG = "Example: headstart evaluate runs/mine other_photos/"
 def command(
     model: Path = typer.Argument(..., metavar="MODEL", help="A run folder, or its model/."),
     data: str = typer.Argument(..., metavar="DATA", help="A folder, a table or hf:NAME, with labels."),
-    input: str = typer.Option(None, "--input", metavar="COL", help="Column of a table that names the images."),
-    label: str = typer.Option(None, "--label", metavar="COL", help="Column of the labels."),
-    group: str = typer.Option(None, "--group", metavar="COL", help="Column of what belongs together (a patient)."),
-    split: str = typer.Option(None, "--split", metavar="COL", help="Column of train, validation, test."),
+    input: str = columns.Input,
+    label: str = columns.Label,
+    group: str = columns.Group,
+    split: str = columns.Split,
     seed: int = typer.Option(0, min=0, help="Of the resampling that gives the intervals."),
-    batch_size: int = typer.Option(32, min=1, help="Images at a time."),
+    batch_size: int = typer.Option(32, min=1, help="Items at a time."),
     as_json: bool = Json,
 ) -> None:
     """Judge a fitted model on labelled DATA: its test split where it has one, else all of it."""

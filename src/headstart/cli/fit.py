@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import typer
 
+from headstart.cli import columns
 from headstart.cli.output import Interrupted, Json, print_json, table, tell
 from headstart.cli.progress import Terminal
 
@@ -61,12 +62,10 @@ def command(
         None, metavar="TIME", show_default=False, help="How long auto may take, as in 60s or 10m; it stops by itself."
     ),
     out: Path = typer.Option(None, help="The run folder; by default a new one below runs/.", show_default=False),
-    input: str = typer.Option(None, "--input", metavar="COL", help="Column of a table that names the images."),
-    label: str = typer.Option(
-        None, "--label", metavar="COL", help="Column of the labels; several, with commas, for numbers."
-    ),
-    group: str = typer.Option(None, "--group", metavar="COL", help="Column of what must stay together (a patient)."),
-    split: str = typer.Option(None, "--split", metavar="COL", help="Column of train, validation, test."),
+    input: str = columns.Input,
+    label: str = columns.Label,
+    group: str = columns.Group,
+    split: str = columns.Split,
     seed: int = typer.Option(0, min=0, help="The same seed gives the same run."),
     epochs: int = typer.Option(None, min=0, help="Short for --set epochs=N.", show_default=False),
     verdict: Verdict = typer.Option(Verdict.quick, help="full also trains from scratch for the same time."),

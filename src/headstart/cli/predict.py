@@ -18,12 +18,12 @@ EPILOG = "Example: headstart predict runs/mine new.jpg more_photos/"
 
 def command(
     model: Path = typer.Argument(..., metavar="MODEL", help="A run folder, or its model/."),
-    inputs: list[Path] = typer.Argument(..., metavar="INPUT...", help="Images, or folders of images."),
-    top: int = typer.Option(1, min=1, help="How many labels to show of each image."),
-    batch_size: int = typer.Option(32, min=1, help="Images at a time."),
+    inputs: list[str] = typer.Argument(..., metavar="INPUT...", help="Files, folders of them, or texts."),
+    top: int = typer.Option(1, min=1, help="How many labels to show of each item."),
+    batch_size: int = typer.Option(32, min=1, help="Items at a time."),
     as_json: bool = Json,
 ) -> None:
-    """Label images with a fitted model: the label and its probability, a line each, as they are done."""
+    """Label items with a fitted model: the label and its probability, a line each, as they are done."""
     with Terminal() as progress:
         from headstart.recipes.predict import stream
 

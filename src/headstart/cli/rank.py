@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from headstart.cli import columns
 from headstart.cli.fit import TaskName
 from headstart.cli.output import Json, print_json, size, table, tell
 from headstart.cli.progress import Terminal
@@ -38,12 +39,10 @@ def command(
     budget: str = typer.Option(None, metavar="TIME", help="How long it may take: 60s, 10m.", show_default=False),
     score: str = typer.Option("probe", help="What to rank by.", autocompletion=_scores),
     task: TaskName = typer.Option(None, help="What to predict; by default what the labels look like."),
-    input: str = typer.Option(None, "--input", metavar="COL", help="Column of a table that names the images."),
-    label: str = typer.Option(
-        None, "--label", metavar="COL", help="Column of the labels; several, with commas, for numbers."
-    ),
-    group: str = typer.Option(None, "--group", metavar="COL", help="Column of what must stay together (a patient)."),
-    split: str = typer.Option(None, "--split", metavar="COL", help="Column of train, validation, test."),
+    input: str = columns.Input,
+    label: str = columns.Label,
+    group: str = columns.Group,
+    split: str = columns.Split,
     seed: int = typer.Option(0, min=0, help="The same seed takes the same items; fit splits by it, too."),
     as_json: bool = Json,
 ) -> None:

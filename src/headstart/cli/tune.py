@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from headstart.cli import columns
 from headstart.cli.fit import TaskName, Verdict, _methods, _options, _sources
 from headstart.cli.output import Interrupted, Json, print_json, table, tell
 from headstart.cli.progress import Terminal
@@ -36,10 +37,10 @@ def command(
         [], "--set", metavar="KEY=VALUE", help="An option of every trial, not searched.", autocompletion=_options
     ),
     task: TaskName = typer.Option(None, help="What to predict; by default what the labels look like."),
-    input: str = typer.Option(None, "--input", metavar="COL", help="Column of a table that names the images."),
-    label: str = typer.Option(None, "--label", metavar="COL", help="Column of the labels."),
-    group: str = typer.Option(None, "--group", metavar="COL", help="Column of what must stay together (a patient)."),
-    split: str = typer.Option(None, "--split", metavar="COL", help="Column of train, validation, test."),
+    input: str = columns.Input,
+    label: str = columns.Label,
+    group: str = columns.Group,
+    split: str = columns.Split,
     seed: int = typer.Option(0, min=0, help="Of the splits, the trials and the runs."),
     verdict: Verdict = typer.Option(Verdict.quick, help="Of the winner's run, as in headstart fit."),
     photos: bool = typer.Option(True, "--photos/--no-photos", help="Whether reports show photos."),

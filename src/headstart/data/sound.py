@@ -97,6 +97,16 @@ def read_sound(data: bytes, name: str, *, seconds: float | None = None) -> tuple
     return wave, facts
 
 
+def length_of(data: bytes, name: str) -> float:
+    """Seconds that a recording lasts, by its header; nothing is decoded. Raises SoundError as `read_sound` does."""
+    soundfile = require("soundfile", "audio", "reading sound")
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            return float(file.frames / file.samplerate)
+    except soundfile.SoundFileError as error:
+        raise SoundError("unreadable-audio", f"{name}: {_what_it_is(data, error)}") from None
+
+
 def resample(wave: np.ndarray, rate: int, to: int) -> np.ndarray:
     """A wave (samples,) of `rate` hertz at `to` hertz, float32: band-limited, without delay (soxr, high quality)."""
     if rate == to:

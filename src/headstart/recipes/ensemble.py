@@ -31,6 +31,7 @@ from headstart.core.task import Task
 from headstart.data.dataset import Dataset
 from headstart.data.kept import Kept
 from headstart.data.loader import Batches
+from headstart.data.modalities import MODALITIES
 from headstart.evaluation.compare import Verdict, verdict
 from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.names import metric_name
@@ -51,7 +52,7 @@ from headstart.recipes.joined import (
     require_distinct,
     shared_target,
 )
-from headstart.recipes.page import thumbnails
+from headstart.recipes.page import glimpses
 from headstart.recipes.predict import member_logits
 from headstart.recipes.prepare import Part, Target
 from headstart.recipes.run import Run
@@ -402,6 +403,7 @@ def _probes(dataset: Dataset, contract: Input) -> Tensor:
 def _report(outcome: Outcome, place: Path, metrics: Mapping[str, Any], costs: Sequence[Serving]) -> ReportData:
     cost, run, whole = metrics["cost"], shlex.quote(str(place)), outcome.decided.whole
     first, *further = whole.sources
+    modality = MODALITIES[whole.task.modality]
     return ReportData(
         title=outcome.target.name,
         run=str(place),
@@ -441,10 +443,13 @@ def _report(outcome: Outcome, place: Path, metrics: Mapping[str, Any], costs: Se
             "weights are": {"equal": "equal", "validation": "fitted on validation items"}[outcome.recipe.weights],
         },
         findings=outcome.target.findings,
-        thumbnail=thumbnails(outcome.target.parts["test"]) if outcome.recipe.photos else None,
+        glimpse=glimpses(outcome.target.parts["test"]) if outcome.recipe.photos else None,
+        plural=modality.plural,
         next_steps=[
-            NextStep("Label new photos", f"headstart predict {run} photo.jpg"),
-            NextStep("Judge it on other labelled photos", f"headstart evaluate {run} other_photos/"),
+            NextStep(f"Label new {modality.plural}", f"headstart predict {run} {modality.example[0]}"),
+            NextStep(
+                f"Judge it on other labelled {modality.plural}", f"headstart evaluate {run} {modality.example[1]}"
+            ),
             NextStep("Make it again, to the same numbers", f"headstart ensemble {run}/recipe.yaml --out runs/again"),
             NextStep("Hold it against another run", f"headstart compare {run} runs/other"),
         ],

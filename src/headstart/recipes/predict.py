@@ -25,8 +25,9 @@ from headstart.data.kept import Kept
 from headstart.data.loader import Batches, prefetch
 from headstart.data.read import read_inputs
 
-Given = str | Path | Image.Image | np.ndarray
-"""A file, a folder, an open image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
+Given = str | Path | Image.Image | np.ndarray | tuple[str, str]
+"""A file, a folder, an open image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4); for a model of texts, a text or the
+two of a pair."""
 
 BATCH_SIZE = 32
 
@@ -69,7 +70,7 @@ def stream(
 ) -> Iterator[Prediction]:
     """As `predict`, each prediction as soon as its batch is done. What does not exist is noticed before the first."""
     loaded = model if isinstance(model, Loaded) else load_model(model)
-    dataset = _dataset([inputs] if isinstance(inputs, Given) else list(inputs))
+    dataset = _dataset([inputs] if isinstance(inputs, Given) else list(inputs), loaded.task.modality)
     return _stream(loaded, dataset, batch_size, progress or Silent())
 
 
@@ -109,16 +110,18 @@ def _views(batches: dict[Input, Batches], part: range) -> dict[Input, Tensor]:
     return {contract: made.evaluation(part) for contract, made in batches.items()}
 
 
-def _dataset(inputs: list[Given]) -> Dataset:
+def _dataset(inputs: list[Given], modality: str) -> Dataset:
     items: list[Item] = []
     for number, given in enumerate(inputs):
         if isinstance(given, str | Path):
-            items += read_inputs([given]).items
+            items += read_inputs([given], modality).items
+        elif isinstance(given, tuple):
+            items.append(Item(f"pair {number}", given))
         else:
             items.append(_in_memory(given, f"input {number}"))
     if not items:
         raise DataError("there is nothing to predict: the list of inputs is empty. Give image files or folders.")
-    return Dataset(f"{len(items)} inputs", tuple(items), kind="none")
+    return Dataset(f"{len(items)} inputs", tuple(items), modality=modality, kind="none")  # type: ignore[arg-type]
 
 
 def _in_memory(given: Any, name: str) -> Item:

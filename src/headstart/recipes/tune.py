@@ -29,7 +29,8 @@ from headstart.data.read import read_dataset
 from headstart.methods import METHODS
 from headstart.nn.freeze import weighted_blocks
 from headstart.recipes import folder
-from headstart.recipes.fit import DEFAULT_METHOD, default_source, fit
+from headstart.recipes.choose import default_source, suited
+from headstart.recipes.fit import DEFAULT_METHOD, fit
 from headstart.recipes.models import new_model
 from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
@@ -44,7 +45,6 @@ from headstart.recipes.tuning.result import FILE as RESULT
 from headstart.recipes.tuning.result import Study, publish
 from headstart.recipes.tuning.space import PURPOSE, Dimension, Facts, first_values, make_space
 from headstart.recipes.tuning.worker import Job
-from headstart.sources import resolve
 
 TRIALS = 30
 GLANCE = 1.0
@@ -88,8 +88,6 @@ def tune(
     require("optuna", "tune", PURPOSE)
     if trials < 1 or workers < 1:
         raise ConfigError(f"--trials {trials} --workers {workers}: expected 1 or more of each.")
-    if source == "auto":
-        source = default_source()
     request = _Request(data, source, DEFAULT_METHOD if method == "auto" else method, dict(options or {}), seed)
     about = DataRecipe(path=_name(data), input=input, label=label, group=group, split=split, task=task)
     place = Path(out) if out is not None else _usual_place(about.path, request.method)
@@ -170,12 +168,13 @@ def _open(
     config = train_config(request.fixed)
     own = {key: value for key, value in request.fixed.items() if key.startswith(METHOD_PREFIX)}
     method = build(METHODS[request.method], own)
-    source = resolve(request.source)
     if isinstance(request.data, Dataset):
         dataset = request.data
     else:
         kind, columns = label_kind(about.task), about.model_dump(include={"input", "label", "group", "split"})
         dataset = read_dataset(request.data, kind=kind, **columns)
+    name = default_source(dataset.modality) if request.source == "auto" else request.source
+    source = suited(name, dataset)
     target = prepare(dataset, source.card.input, seed=request.seed, progress=progress)
     progress.stage("loading the source")
     model = new_model(source, target, request.seed, pretrained=method.pretrained)
@@ -187,7 +186,7 @@ def _open(
     plan = Plan(
         headstart=__version__,
         data=about.model_copy(update={"fingerprint": target.fingerprint}),
-        source=request.source,
+        source=name,
         source_sha256=source.card.sha256,
         method=request.method,
         fixed=dict(request.fixed),
@@ -249,7 +248,7 @@ def _fit(
         return Run(out)
     return fit(
         request.data,
-        source=request.source,
+        source=opened.plan.source,
         method=request.method,
         out=out,
         seed=request.seed,

@@ -12,15 +12,18 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from headstart.core.card import AudioInput, Mel
 from headstart.core.config import AugmentConfig
-from headstart.core.errors import ShapeError
+from headstart.core.errors import DataError, ShapeError
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
-from headstart.data.sound import fitted, read_sound, resample
+from headstart.data.sound import fitted, length_of, read_sound, resample
 from headstart.nn.spectrogram import log_mel
 
 BANDS, SEGMENTS = 40, 16
 """Of the plain features: mel bands, and parts of the time."""
 SHOWN: Final = 5
+PROBED: Final = 200
+"""Recordings whose lengths are looked at."""
+SHORTEST, LONGEST = 0.5, 10.0
 
 _TRAITS: Final = {
     "clipped": "are clipped: many samples in a row at full scale",
@@ -142,6 +145,21 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def usual_seconds(dataset: Dataset) -> float:
+    """How much of a recording a network should hear where it may choose: what nearly all of them last, to the half
+    second above, between half a second and ten seconds."""
+    spread = np.unique(np.linspace(0, len(dataset) - 1, min(PROBED, len(dataset))).round().astype(int))
+    lengths = []
+    for index in spread.tolist():
+        item = dataset[index]
+        try:
+            lengths.append(length_of(item.content(), item.id))
+        except DataError:  # the survey names it
+            continue
+    usual = float(np.quantile(lengths, 0.95)) if lengths else LONGEST
+    return float(np.clip(np.ceil(2 * usual) / 2, SHORTEST, LONGEST))
 
 
 AUDIO = AudioModality()

@@ -58,6 +58,15 @@ class NextStep:
 
 
 @dataclass(frozen=True)
+class Glimpse:
+    """What a report shows of an item. picture: JPEG bytes (160 pixels are plenty). words: of a text. Either may be
+    None."""
+
+    picture: bytes | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything a report tells.
 
@@ -71,8 +80,8 @@ class ReportData:
         "learning_rate"}`; a missing value is a gap.
     serving: what it costs to answer, of this model and of those it is held against. conclusion: of both, a sentence.
     choices: what was tried, and kept or not. notes: further facts by name (`Loop.note`).
-    thumbnail: index of a test item -> its JPEG bytes (160 pixels are plenty), or None if it has no picture. It is
-        called for the few items that are shown. None leaves all photos out.
+    glimpse: index of a test item -> what is shown of it; called for the few items that are shown. None shows nothing of
+        any. plural: what several items are called.
     recipe: the text of recipe.yaml. environment: name -> version or fact.
     """
 
@@ -98,6 +107,7 @@ class ReportData:
     choices: Sequence[Choice] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
-    thumbnail: Callable[[int], bytes | None] | None = None
+    glimpse: Callable[[int], Glimpse] | None = None
+    plural: str = "items"
     next_steps: Sequence[NextStep] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.core.types import Interval
 from headstart.evaluation.names import metric_name
-from headstart.evaluation.report.content import ReportData
+from headstart.evaluation.report.content import Glimpse, ReportData
 from headstart.evaluation.report.plots import (
     Axis,
     Band,
@@ -244,14 +244,15 @@ def _mistakes(data: ReportData) -> list[dict[str, Any]]:
     predicted = task.decode(found.scores[worst])
     shown = []
     for i, guess in zip(worst, predicted, strict=True):
-        photo = data.thumbnail(i) if data.thumbnail is not None else None
+        seen = data.glimpse(i) if data.glimpse is not None else Glimpse()
         shown.append(
             {
                 "id": found.ids[i],
                 "label": _plain(labels[i]),
                 "predicted": _plain(guess),
                 "sure": f"{found.scores[i].max():.0%}" if task.kind == "single" else "",
-                "photo": None if photo is None else base64.b64encode(photo).decode(),
+                "photo": None if seen.picture is None else base64.b64encode(seen.picture).decode(),
+                "words": seen.words,
             }
         )
     return shown

@@ -17,6 +17,8 @@ from headstart import __version__
 from headstart.artifacts.load import describe
 from headstart.core.errors import ArtifactError
 from headstart.core.types import Interval
+from headstart.data.modalities import MODALITIES
+from headstart.data.modalities.base import Modality
 from headstart.evaluation.compare import Verdict, compare_runs
 from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.report.content import NextStep
@@ -166,7 +168,7 @@ def publish(
         seconds=seconds,
         ending=ending,
         higher=higher,
-        next_steps=_next_steps(place),
+        next_steps=_next_steps(place, MODALITIES[from_json(describe(best.path).task).modality]),
         environment={name: str(value) for name, value in best.metrics["environment"].items()},
     )
     write_study(place / "report.html", report)
@@ -201,11 +203,11 @@ def _verdict(best: Run, default: Run, seed: int) -> Verdict:
     return compare_runs(ours, theirs, names=(SUBJECT, AGAINST), seed=seed)
 
 
-def _next_steps(place: Path) -> list[NextStep]:
+def _next_steps(place: Path, modality: Modality[Any, Any]) -> list[NextStep]:
     best = shlex.quote(str(place / "best"))
     return [
-        NextStep("Label new photos with the winner", f"headstart predict {best} photo.jpg"),
-        NextStep("Judge it on other labelled photos", f"headstart evaluate {best} other_photos/"),
+        NextStep(f"Label new {modality.plural} with the winner", f"headstart predict {best} {modality.example[0]}"),
+        NextStep(f"Judge it on other labelled {modality.plural}", f"headstart evaluate {best} {modality.example[1]}"),
         NextStep("Fit the winner again, to the same numbers", f"headstart fit {best}/recipe.yaml --out runs/again"),
     ]
 

