@@ -10,7 +10,7 @@ from headstart.core.card import Frozen
 
 
 class AugmentConfig(Frozen):
-    """What is done to training images, and to batches of them.
+    """What is done to training items, and to batches of them. Each kind of data takes what fits it.
 
     policy: "none" shows the evaluation view; "light" is a random resized crop and a horizontal flip;
         "randaugment" (Cubuk et al. 2020) and "trivialaugment" (Mueller and Hutter 2021) add to "light".
@@ -18,6 +18,15 @@ class AugmentConfig(Frozen):
     flip: probability of a horizontal flip; set 0 where left and right differ (digits, text).
     randaugment_ops: operations a picture. randaugment_magnitude: their strength, 0 to 30.
     mixup, cutmix: Beta parameter, 0 is off (Zhang et al. 2018; Yun et al. 2019). With both, each batch draws one.
+    word_replace: share of a text's words that a synonym replaces; 0 is off. Of this and the next three (Wei and Zou
+        2019), each view of a text draws one that is on, or none; tagged words and texts with answers stay as they are.
+    word_insert: synonyms of a text's words that are put anywhere, as a share of its words; 0 is off.
+    word_swap: pairs of words that change places, as a share of the words; 0 is off.
+    word_delete: share of the words that are left out; 0 is off.
+    synonyms: file that replacing and inserting draw from: lines of a word and its synonyms, parted by tabs, or a JSON
+        object of lists.
+    back_translation: two translation models, parted by a comma, the first from the texts' language and the second
+        back into it; each training text is then also shown as it comes back (Sennrich et al. 2016).
     """
 
     policy: Literal["none", "light", "randaugment", "trivialaugment"] = "light"
@@ -27,6 +36,12 @@ class AugmentConfig(Frozen):
     randaugment_magnitude: int = Field(9, ge=0, le=30)
     mixup: float = Field(0.0, ge=0)
     cutmix: float = Field(0.0, ge=0)
+    word_replace: float = Field(0.0, ge=0, le=1)
+    word_insert: float = Field(0.0, ge=0, le=1)
+    word_swap: float = Field(0.0, ge=0, le=1)
+    word_delete: float = Field(0.0, ge=0, le=1)
+    synonyms: str = ""
+    back_translation: str = Field("", pattern=r"^$|^[^,\s]+,[^,\s]+$")
 
 
 class AdversarialConfig(Frozen):

@@ -174,6 +174,8 @@ def _bounds(metadata: Iterable[Any]) -> str:
 def _default(value: Any) -> str:
     if value is None:
         return "the method decides"
+    if value == "":
+        return "none"
     return "required" if value is dataclasses.MISSING else str(value)
 
 
