@@ -16,8 +16,8 @@ from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError
 from headstart.data.dataset import Dataset, Item
 from headstart.data.images import centre, decode, picture
-from headstart.data.loader import Batches, prefetch
 from headstart.data.kept import Kept
+from headstart.data.loader import Batches, prefetch
 from headstart.data.read import read_dataset
 from headstart.data.survey import survey
 from headstart.data.transforms.image import to_tensor, train_view

@@ -21,6 +21,8 @@ NETWORKS: Registry[Any] = Registry(
     {
         "aisfx": "headstart.nn.aisfx:AiSfx",
         "resemblyzer": "headstart.nn.resemblyzer:Resemblyzer",
+        "static-embedding": "headstart.nn.static_embedding:StaticEmbedding",
+        "use-multilingual": "headstart.nn.use_multilingual:UseMultilingual",
     },
     group="headstart.networks",
 )

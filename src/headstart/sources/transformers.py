@@ -39,12 +39,13 @@ def _library() -> Any:
 def build(architecture: Architecture, input: Input) -> Encoder:
     """The encoder with random weights.
 
-    architecture.name: the model type; its options: the whole configuration, and of a text network its "pooling".
+    architecture.name: the model type; its options: the whole configuration, and of a text network what TextTransformer
+    takes.
     """
     library = _library()
     if architecture.name not in MODEL_TYPES:
         raise SourceError(unknown_name("transformers model type", architecture.name, MODEL_TYPES))
-    options = {name: value for name, value in architecture.options.items() if name != "pooling"}
+    options = {name: value for name, value in architecture.options.items() if name not in transformers_text.OPTIONS}
     config = library.AutoConfig.for_model(architecture.name, **options)
     return _encoder(library.AutoModel.from_config(config), architecture, input).eval()
 
@@ -67,6 +68,7 @@ def describe(name: str) -> tuple[Architecture, Input]:
     if config.model_type in transformers_text.MODEL_TYPES:
         options["pooling"] = _pooling(name) or transformers_text.usual_pooling(config.model_type)
         input = _text_input(name, config)
+        options["segments"] = _tells_texts_apart(assets.read(input.tokenizer))
     else:
         _file(name, PROCESSOR)
         processor = library.AutoImageProcessor.from_pretrained(folder, local_files_only=True).to_dict()
@@ -83,6 +85,12 @@ def _text_input(name: str, config: Any) -> TextInput:
     said = _optional(name, SENTENCES).get("max_seq_length")
     length = transformers_text.length_of(config, _optional(name, TOKENIZER_CONFIG), said)
     return TextInput(tokenizer=assets.keep(_file(name, TOKENIZER).read_bytes()), length=length)
+
+
+def _tells_texts_apart(tokenizer: bytes) -> bool:
+    """Whether the network was given the number of the text of each token: its tokenizer says so of pairs."""
+    said = json.loads(tokenizer).get("post_processor") or {}
+    return said.get("type") == "BertProcessing" or '"type_id": 1' in json.dumps(said)
 
 
 def _pooling(name: str) -> str | None:

@@ -29,6 +29,9 @@ MODEL_TYPES = (
     "xlm-roberta",
     *DECODERS,
 )
+OPTIONS = ("pooling", "segments")
+"""Of an architecture, beside the network's own configuration."""
+
 LENGTH = 256
 """Tokens that are seen of a text where nothing says otherwise: longer ones cost more than they tell."""
 
@@ -39,7 +42,10 @@ def usual_pooling(model_type: str) -> str:
 
 
 class TextTransformer(Encoder):
-    """A transformers text network. architecture.options: its configuration, and "pooling" ("mean", "cls", "last").
+    """A transformers text network.
+
+    architecture.options: its configuration, "pooling" ("mean", "cls", "last"), and "segments": whether it is told which
+    of two texts a token belongs to, as it is where nothing is said and it has vectors for that.
 
     A tanh pooler, trained to tell whether one sentence follows another, is left out. Padding is written over with the
     network's own padding token, from which some networks count positions.
@@ -59,7 +65,7 @@ class TextTransformer(Encoder):
         if self._pooling not in POOLINGS:
             raise ConfigError(unknown_name("pooling", str(self._pooling), POOLINGS))
         self._pad = getattr(config, "pad_token_id", None) or 0
-        self._segments = getattr(config, "type_vocab_size", 0) > 1
+        self._segments = getattr(config, "type_vocab_size", 0) > 1 and architecture.options.get("segments", True)
         self._stages = Stages(network, layers_in_order(network))
 
     def forward(self, batch: Tensor) -> Features:
