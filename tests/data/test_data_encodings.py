@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError
@@ -35,6 +35,7 @@ def test_what_was_written_is_read(text: str, encoding: str, named: str) -> None:
     assert decoded(text.encode(encoding), "file") == (text, named)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_unicode_text_is_read_whether_marked_or_not(text: str) -> None:
     assert decoded(("\ufeff" + text).encode(), "file") == (text, "utf-8-sig")
@@ -42,6 +43,7 @@ def test_any_unicode_text_is_read_whether_marked_or_not(text: str) -> None:
         assert decoded(text.encode(), "file") == (text, "utf-8")
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_give_their_text_or_a_data_error(data: bytes) -> None:
     with suppress(DataError):

@@ -33,7 +33,7 @@ def both_sides(draw: st.DrawFn, letters: str = "BIES") -> Sides:
     return truth, guess
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(tags_of("BIES"))
 def test_any_sequence_is_read_as_seqeval_reads_it(tags: list[str]) -> None:
     assert entities(tags) == [(type_, start, end + 1) for type_, start, end in sequence_labeling.get_entities(tags)]
@@ -41,7 +41,7 @@ def test_any_sequence_is_read_as_seqeval_reads_it(tags: list[str]) -> None:
 
 @pytest.mark.parametrize(("scheme", "letters"), [("iob1", "BI"), ("iob2", "BI"), ("iobes", "BIES")])
 def test_strictly_read_only_what_the_scheme_allows_is_an_entity(scheme: Scheme, letters: str) -> None:
-    @settings(max_examples=200)
+    @settings(max_examples=200, deadline=None)
     @given(tags_of(letters))
     def check(tags: list[str]) -> None:
         (found,) = Entities([tags], ORACLES[scheme]).entities
@@ -79,6 +79,7 @@ def test_precision_recall_and_f1_are_those_of_seqeval(sides: Sides, strict: bool
         assert ours[:, 0] == pytest.approx(theirs, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(both_sides("BI"), st.integers(0, 2**32 - 1))
 def test_a_resample_is_judged_as_the_sentences_drawn_for_it(sides: Sides, seed: int) -> None:
     truth, guess = sides
