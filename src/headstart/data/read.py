@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headstart.core.errors import DataError
+from headstart.data import speakers
 from headstart.data.dataset import Dataset, Item, LabelKind, printable
 from headstart.data.encodings import read_text
 from headstart.data.images import is_image_name
@@ -27,6 +28,7 @@ def read_dataset(
     """The labelled items of a folder, a table or a hub data set; nothing is decoded. A Dataset passes unchanged.
 
     input, label, group, split: columns of a table (label: several, separated by commas, for several numbers).
+    group="none": items do not belong together, though recordings' names may say who is heard.
     kind: how labels are read ("class", "multilabel", "number"); None infers it and says so where it could be wrong.
 
     Raises DataError where there is nothing readable, ConfigError for options that do not fit the form of data.
@@ -36,7 +38,9 @@ def read_dataset(
     name = str(data)
     for reader in sorted((READERS[key]() for key in READERS), key=lambda reader: reader.general):
         if reader.accepts(name):
-            return reader.read(name, Columns(input, label, kind, group, split))
+            apart = group == speakers.NONE
+            found = reader.read(name, Columns(input, label, kind, None if apart else group, split))
+            return found if apart else speakers.by_speaker(found)
     raise DataError(_unreadable(Path(name)))
 
 

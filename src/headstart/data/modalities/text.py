@@ -19,6 +19,7 @@ from headstart.core.errors import DataError, ShapeError
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
 from headstart.data.tokens import collate, encode, pad_id, tokenizer
+from headstart.data.transforms.text import reworded
 from headstart.data.transforms.tfidf import tfidf
 
 Text = str | tuple[str, str]
@@ -82,7 +83,8 @@ class TextModality(Modality[TextInput, Text]):
         return encode([kept], contract)[0]
 
     def training(self, kept: Text, contract: TextInput, augment: AugmentConfig, seed: int) -> np.ndarray:
-        return self.evaluation(kept, contract)
+        """The text in other words, where that is asked for."""
+        return self.evaluation(reworded(kept, augment, seed), contract)
 
     def collate(self, views: Sequence[np.ndarray], contract: TextInput) -> Tensor:
         return collate(views, pad_id(contract), contract.length)

@@ -19,7 +19,9 @@ from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKin
 from headstart.data.encodings import encoding_finding, read_text
 from headstart.data.readers import columns as find
 from headstart.data.readers.base import Columns, Reader
+from headstart.data.speakers import COLUMNS as SPEAKERS
 
+GROUPS: Final = ("group", *SPEAKERS)
 _FEW: Final = 20
 """So many distinct whole numbers are still taken for names of classes."""
 
@@ -65,7 +67,7 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
         raise DataError(f"{name} has no rows. Expected one row per item below the header.")
     known = list(dict.fromkeys(column for row in rows for column in row.values))
     split_column = find.column(name, "split", columns.split, known) or find.usual(("split",), known)
-    group_column = find.column(name, "group", columns.group, known) or find.usual(("group",), known)
+    group_column = find.column(name, "group", columns.group, known) or find.usual(GROUPS, known)
     domain_column = find.usual(("domain",), known)
     taken = {split_column, group_column, domain_column}
     given = find.several(name, "label", columns.label, known) if columns.label is not None else []
