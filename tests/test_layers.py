@@ -24,7 +24,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tensorboard": ("tracking/tensorboard.py",),
     "timm": ("sources/timm.py",),
     "torch.utils.tensorboard": ("tracking/tensorboard.py",),
-    "transformers": ("sources/transformers.py",),
+    "transformers": ("sources/transformers.py", "testing/transformers.py"),
     "typer": ("cli/",),
     "wandb": ("tracking/wandb.py",),
 }

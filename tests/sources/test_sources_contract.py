@@ -14,8 +14,10 @@ import transformers
 
 from headstart.core.source import Source
 from headstart.sources import PACKS, resolve
+from headstart.sources.spectrogram import heard
 from headstart.testing.models import save_tiny_model
-from headstart.testing.sources import CHECKS, Check, tiny_source, tiny_text_source
+from headstart.testing.sources import CHECKS, Check, tiny_audio_source, tiny_source, tiny_text_source
+from headstart.testing.transformers import save_audio_network
 
 
 def tiny(folder: Path) -> Source:
@@ -70,6 +72,13 @@ def saved(folder: Path, model: transformers.PreTrainedModel, size: dict[str, int
     return resolve(f"transformers:{folder}")
 
 
+def audio_folder(model_type: str, **options: object) -> Callable[[Path], Source]:
+    def make(folder: Path) -> Source:
+        return resolve(f"transformers:{save_audio_network(folder, model_type, **options)}")
+
+    return make
+
+
 def earlier_run(folder: Path) -> Source:
     save_tiny_model(folder / "run" / "model")
     return resolve(str(folder / "run"))
@@ -86,6 +95,14 @@ MAKERS: dict[str, Callable[[Path], Source]] = {
     "transformers convnext": convnext_folder,
     "transformers dinov2": dinov2_folder,
     "transformers swin": swin_folder,
+    "transformers wav2vec2": audio_folder("wav2vec2"),
+    "transformers wav2vec2 large": audio_folder("wav2vec2", do_stable_layer_norm=True, feat_extract_norm="layer"),
+    "transformers hubert": audio_folder("hubert"),
+    "transformers wavlm": audio_folder("wavlm"),
+    "transformers whisper": audio_folder("whisper"),
+    "transformers ast": audio_folder("audio-spectrogram-transformer"),
+    "tiny audio": lambda folder: tiny_audio_source(3),
+    "heard": lambda folder: heard(tiny_source(3), 1.0),
     "run": earlier_run,
 }
 

@@ -1,4 +1,4 @@
-"""Hugging Face transformers: its image networks and its text networks, from the hub or from a folder."""
+"""Hugging Face transformers: its networks of images, texts and sounds, from the hub or from a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.core.errors import SourceError, UserError, unknown_name
 from headstart.core.extras import require
 from headstart.core.source import Availability, Source
 from headstart.nn.encoder import Encoder
-from headstart.sources import huggingface_hub, transformers_image, transformers_text
+from headstart.sources import huggingface_hub, transformers_audio, transformers_image, transformers_text
 from headstart.sources.catalog import hub_card
 from headstart.sources.library import Library
 from headstart.sources.measure import measure
@@ -26,7 +26,7 @@ TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 SENTENCES, POOLING = "sentence_bert_config.json", "1_Pooling/config.json"
 """What sentence-transformers adds to a folder: the length it was trained with, and how it pools."""
 
-MODEL_TYPES = (*transformers_image.MODEL_TYPES, *transformers_text.MODEL_TYPES)
+MODEL_TYPES = (*transformers_image.MODEL_TYPES, *transformers_text.MODEL_TYPES, *transformers_audio.MODEL_TYPES)
 
 
 def _library() -> Any:
@@ -47,12 +47,16 @@ def build(architecture: Architecture, input: Input) -> Encoder:
         raise SourceError(unknown_name("transformers model type", architecture.name, MODEL_TYPES))
     options = {name: value for name, value in architecture.options.items() if name not in transformers_text.OPTIONS}
     config = library.AutoConfig.for_model(architecture.name, **options)
+    if architecture.name == transformers_audio.WHISPER:
+        return _encoder(transformers_audio.whisper_encoder(library, config), architecture, input).eval()
     return _encoder(library.AutoModel.from_config(config), architecture, input).eval()
 
 
 def _encoder(network: Any, architecture: Architecture, input: Any) -> Encoder:
     if architecture.name in transformers_text.MODEL_TYPES:
         return transformers_text.TextTransformer(network, architecture, input)
+    if architecture.name in transformers_audio.MODEL_TYPES:
+        return transformers_audio.AudioTransformer(network, architecture, input)
     return transformers_image.ImageTransformer(network, architecture, input)
 
 
@@ -69,6 +73,8 @@ def describe(name: str) -> tuple[Architecture, Input]:
         options["pooling"] = _pooling(name) or transformers_text.usual_pooling(config.model_type)
         input = _text_input(name, config)
         options["segments"] = _tells_texts_apart(assets.read(input.tokenizer))
+    elif config.model_type in transformers_audio.MODEL_TYPES:
+        input = transformers_audio.input_of(config, json.loads(_file(name, PROCESSOR).read_bytes()))
     else:
         _file(name, PROCESSOR)
         processor = library.AutoImageProcessor.from_pretrained(folder, local_files_only=True).to_dict()
@@ -161,7 +167,7 @@ class TransformersSource(Source):
             network, info = library.AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
             )
-        missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
+        missing = [name for name in info["missing_keys"] if not name.startswith(("pooler.", "masked_spec_embed"))]
         if missing or info["mismatched_keys"]:
             raise SourceError(
                 f"source 'transformers:{self.model}': its weights do not fit its configuration; missing: "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core import assets
-from headstart.core.card import Architecture, AudioInput, ImageInput, Input, SourceCard, TextInput
+from headstart.core.card import Architecture, AudioInput, ImageInput, Input, Mel, SourceCard, TextInput
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
 from headstart.data import tokens
@@ -146,6 +147,36 @@ class TinyTextSource(Source):
 def tiny_text_source(seed: int = 0) -> Source:
     """A real text source in miniature: 3 blocks, 32 features, English words and Chinese characters."""
     return TinyTextSource(seed)
+
+
+@dataclass(frozen=True)
+class TinyAudioSource(Source):
+    """Four blocks of convolutions on spectrograms of a second at 8 kHz; its weights depend on the seed alone."""
+
+    seed: int = 0
+
+    @cached_property
+    def card(self) -> SourceCard:
+        return _card_of(self.load(), f"tiny-audio-{self.seed}")
+
+    def availability(self) -> Availability:
+        return Availability(True, "made from its seed")
+
+    def load(self) -> Encoder:
+        floor = 1e-4
+        mel = Mel(bands=24, window=256, hop=80, log="shift", floor=floor, mean=math.log(floor), std=3)
+        input = AudioInput(rate=8000, seconds=1.0, mel=mel)
+        architecture = Architecture(library="headstart", name="aisfx", options={"channels": 8})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            encoder = build(architecture, input)
+            settle_statistics(encoder, random_batch(input, 32))
+        return encoder
+
+
+def tiny_audio_source(seed: int = 0) -> Source:
+    """A real audio source in miniature: 4 blocks, batch normalisation, 64 features, a second of sound."""
+    return TinyAudioSource(seed)
 
 
 def check_card(source: Source) -> None:
