@@ -12,7 +12,7 @@ CODE := src tests examples benchmarks scripts
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-network check format bench docs browser clean
+.PHONY: help demo test test-network check format bench results docs browser clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ bench: $(VENV)/.dev ## the speed and the method comparison of docs/benchmarks.md
 	@$(BIN)/python benchmarks/methods.py $(DATA)
 	@$(BIN)/python benchmarks/truncation.py $(DATA)
 	@$(BIN)/python benchmarks/memory.py
+
+results: $(VENV)/.dev ## what headstart reaches on real sets of every modality: docs/results.md (an hour)
+	@$(BIN)/python benchmarks/results.py
+	@$(MAKE) --no-print-directory docs
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ again and check every link
 	@$(BIN)/python scripts/generate_docs.py

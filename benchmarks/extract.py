@@ -33,8 +33,8 @@ from torch.nn.functional import cosine_similarity
 
 from headstart.data.dataset import Dataset, Item
 from headstart.data.images import centre, picture, read_image
-from headstart.data.loader import Batches
 from headstart.data.kept import Kept
+from headstart.data.loader import Batches
 from headstart.data.transforms.image import normalise, to_tensor
 from headstart.features.extract import BATCH, extract, trusted_precision
 from headstart.nn.device import Precision, autocast, resolve_precision

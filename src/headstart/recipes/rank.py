@@ -262,7 +262,7 @@ def _candidates(
     here = {entry.card.name: suited(entry.card.name, dataset) for entry in known if entry.availability.here}
     absent = tuple({"source": e.card.name, "how": e.availability.how} for e in known if not e.availability.here)
     if not here:
-        default_source(dataset.modality)  # says what to install
+        default_source(dataset)  # says what to install
     return here, absent
 
 

@@ -173,7 +173,7 @@ def _open(
     else:
         kind, columns = label_kind(about.task), about.model_dump(include={"input", "label", "group", "split"})
         dataset = read_dataset(request.data, kind=kind, **columns)
-    name = default_source(dataset.modality) if request.source == "auto" else request.source
+    name = default_source(dataset) if request.source == "auto" else request.source
     source = suited(name, dataset)
     target = prepare(dataset, source.card.input, seed=request.seed, progress=progress)
     progress.stage("loading the source")

@@ -37,6 +37,12 @@ class Objective:
             raise ConfigError(
                 f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
             )
+        mixed = "mixup" if self.config.augment.mixup else "cutmix" if self.config.augment.cutmix else ""
+        if mixed and self.contract.modality in ("text", "table"):
+            raise ConfigError(
+                f"augment.{mixed} mixes pictures or sounds, and these items are of the modality "
+                f"{self.contract.modality}. Use augment.{mixed}=0."
+            )
         attack = self.config.adversarial.attack
         if attack != "none" and not isinstance(self.contract, ImageInput):
             raise ConfigError(
