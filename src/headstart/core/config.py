@@ -27,6 +27,12 @@ class AugmentConfig(Frozen):
         object of lists.
     back_translation: two translation models, parted by a comma, the first from the texts' language and the second
         back into it; each training text is then also shown as it comes back (Sennrich et al. 2016).
+    time_shift: largest shift of a recording in time, as a share of what is heard; silence fills the gap; 0 is off.
+    gain: largest change of a recording's loudness, in decibels, either way; 0 is off.
+    noise: loudness of added white noise, drawn up to this share of the recording's own (0.1 is 20 dB below); 0 is off.
+    mask_bands, mask_frames: widest stretch of frequency, or of time, that is blanked out of a spectrogram, as a share
+        (SpecAugment, Park et al. 2019); 0 is off.
+    masks: how many stretches of each are blanked out.
     """
 
     policy: Literal["none", "light", "randaugment", "trivialaugment"] = "light"
@@ -42,6 +48,12 @@ class AugmentConfig(Frozen):
     word_delete: float = Field(0.0, ge=0, le=1)
     synonyms: str = ""
     back_translation: str = Field("", pattern=r"^$|^[^,\s]+,[^,\s]+$")
+    time_shift: float = Field(0.0, ge=0, le=1)
+    gain: float = Field(0.0, ge=0, le=40)
+    noise: float = Field(0.0, ge=0, le=10)
+    mask_bands: float = Field(0.0, ge=0, le=1)
+    mask_frames: float = Field(0.0, ge=0, le=1)
+    masks: int = Field(2, ge=1, le=10)
 
 
 class AdversarialConfig(Frozen):

@@ -16,6 +16,7 @@ from headstart.core.errors import DataError, ShapeError
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
 from headstart.data.sound import fitted, length_of, read_sound, resample
+from headstart.data.transforms.audio import train_levels, train_wave
 from headstart.nn.spectrogram import log_mel
 
 BANDS, SEGMENTS = 40, 16
@@ -90,7 +91,8 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
         return self._view(fitted(kept, contract), contract)
 
     def training(self, kept: np.ndarray, contract: AudioInput, augment: AugmentConfig, seed: int) -> np.ndarray:
-        return self.evaluation(kept, contract)
+        view = self._view(train_wave(fitted(kept, contract), augment, seed), contract)
+        return view if contract.mel is None else train_levels(view, augment, seed)
 
     def _view(self, wave: np.ndarray, contract: AudioInput) -> np.ndarray:
         if contract.mel is None:
