@@ -106,6 +106,7 @@ class AudioInput(Contract):
     is followed by silence, of a longer one the middle is heard. mel: the network takes this spectrogram (B, bands,
     frames), or the wave itself (B, samples) where it is None.
 
+    any_length: the network takes clips of any length, up to half a minute; `seconds` may be chosen to suit the data.
     level: what is done to the loudness of what is heard, before silence is added: "peak" makes the largest sample 1;
     "unit" the mean 0 and the deviation 1; "speech" raises a quieter clip to -30 dB of full scale; "none" nothing.
     """
@@ -113,6 +114,7 @@ class AudioInput(Contract):
     modality: Literal["audio"] = "audio"
     rate: int = Field(16_000, ge=1000, le=384_000)
     seconds: float = Field(5.0, gt=0, le=600)
+    any_length: bool = False
     level: Literal["none", "peak", "unit", "speech"] = "none"
     mel: Mel | None = None
 

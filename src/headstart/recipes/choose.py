@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from headstart.core.card import AudioInput
 from headstart.core.errors import ConfigError, SourceError
 from headstart.core.source import Source
 from headstart.data.dataset import Dataset
@@ -26,10 +27,11 @@ _LATIN: Final = re.compile(r"[a-zA-Z\u00c0-\u024f]")
 
 
 def suited(source: str | Source, dataset: Dataset, seconds: float | None = None) -> Source:
-    """The source as it takes the items of `dataset`: itself, or an image source that looks at recordings' spectrograms.
+    """The source as it takes the items of `dataset`: itself; of recordings as much as they usually last, where it takes
+    any length; an image source that looks at their spectrograms.
 
-    source: "auto" is the first of PREFERRED that is on this machine. seconds: of a recording that an image source is
-    shown; None asks the data.
+    source: "auto" is the first of `preferred` that is on this machine. seconds: of a recording that is heard; None asks
+    the data.
 
     Raises ConfigError where it takes items of another kind, SourceError for a name that nothing has.
     """
@@ -37,13 +39,17 @@ def suited(source: str | Source, dataset: Dataset, seconds: float | None = None)
         source = default_source(dataset)
     chosen = resolve(source) if isinstance(source, str) else source
     card, modality = chosen.card, dataset.modality
-    if card.modality == modality:
-        return chosen
-    if (card.modality, modality) == ("image", "audio"):
+    if modality == "audio":
         from headstart.data.modalities.audio import usual_seconds
+        from headstart.sources.lasting import lasting
         from headstart.sources.spectrogram import heard
 
-        return heard(chosen, seconds or usual_seconds(dataset))
+        if card.modality == "image":
+            return heard(chosen, seconds or usual_seconds(dataset))
+        if isinstance(card.input, AudioInput) and card.input.any_length:
+            return lasting(chosen, seconds or usual_seconds(dataset))
+    if card.modality == modality:
+        return chosen
     raise ConfigError(
         f"source {card.name!r} takes items of the modality {card.modality}, and {dataset.name} holds "
         f"{MODALITIES[modality].plural}. Sources for them: {', '.join(preferred(dataset)) or 'none yet'} "

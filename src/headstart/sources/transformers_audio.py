@@ -110,7 +110,7 @@ def input_of(config: Any, processor: Mapping[str, Any]) -> AudioInput:
             bands=processor["feature_size"], window=processor["n_fft"], hop=processor["hop_length"], log="whisper"
         )
         longest = 2 * config.max_source_positions * mel.hop / rate
-        return AudioInput(rate=rate, seconds=min(SECONDS, longest), mel=mel)
+        return AudioInput(rate=rate, seconds=min(SECONDS, longest), any_length=True, mel=mel)
     if config.model_type == AST:
         normal = processor.get("do_normalize", True)
         mel = Mel(
@@ -128,4 +128,6 @@ def input_of(config: Any, processor: Mapping[str, Any]) -> AudioInput:
             std=2 * processor["std"] if normal else 1,
         )
         return AudioInput(rate=rate, seconds=processor["max_length"] * mel.hop / rate, mel=mel)
-    return AudioInput(rate=rate, seconds=SECONDS, level="unit" if processor["do_normalize"] else "none")
+    return AudioInput(
+        rate=rate, seconds=SECONDS, any_length=True, level="unit" if processor["do_normalize"] else "none"
+    )

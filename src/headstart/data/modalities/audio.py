@@ -97,7 +97,8 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
     def _view(self, wave: np.ndarray, contract: AudioInput) -> np.ndarray:
         if contract.mel is None:
             return wave
-        view: np.ndarray = log_mel(torch.from_numpy(np.ascontiguousarray(wave))[None], contract)[0].numpy()
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):  # the same whoever asks for it
+            view: np.ndarray = log_mel(torch.from_numpy(np.ascontiguousarray(wave))[None], contract)[0].numpy()
         return view
 
     def collate(self, views: Sequence[np.ndarray], contract: AudioInput) -> Tensor:

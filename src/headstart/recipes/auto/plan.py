@@ -29,6 +29,19 @@ UPPER_SHARE, LOWER_SHARE = 0.3, 0.6
 """Of a training step and of a forward pass: what the upper half of the blocks costs, and the lower half."""
 VIEWS = 4
 
+Lengths = Sequence[tuple[str, int, float, dict[str, Any]]]
+"""Fine-tunings: method, epochs, gain, options of TrainConfig."""
+EPOCHS: Lengths = (
+    ("partial", 4, 0.12, {}),
+    ("partial", 8, 0.15, {}),
+    ("lp-ft", 2, 0.14, {}),
+    ("lp-ft", 4, 0.20, {}),
+    ("lora", 5, 0.18, {}),
+    ("lp-ft", 8, 0.23, {"augment.policy": "trivialaugment"}),
+)
+FEW_EPOCHS: Lengths = (("partial", 1, 0.04, {}), ("partial", 2, 0.08, {}), ("lp-ft", 1, 0.08, {}))
+"""What is left to try where time for one of those is not."""
+
 
 class Move(Frozen):
     """Something to try. sources: by name; of "probe" and "tune" one. options: of the method. train: of TrainConfig."""
@@ -78,14 +91,19 @@ class Known(Frozen):
 
 
 def choose(known: Known, seconds: float) -> Outlook | None:
-    """The best move that is expected to take no more than `seconds`; None where there is none."""
+    """The best move that is expected to take no more than `seconds`; None where there is none.
+
+    Few epochs of fine-tuning are a choice only where nothing else fits and no network was fine-tuned yet.
+    """
     fitting = [outlook for outlook in outlooks(known) if outlook.seconds <= seconds]
+    if not fitting and known.champion.kind in ("probe", "joint"):
+        fitting = [outlook for outlook in outlooks(known, FEW_EPOCHS) if outlook.seconds <= seconds]
     return max(fitting, key=lambda outlook: outlook.gain / outlook.seconds, default=None)
 
 
-def outlooks(known: Known) -> Iterator[Outlook]:
-    """Every move that was not tried yet."""
-    for move, gain, seconds in _moves(known):
+def outlooks(known: Known, lengths: Lengths = EPOCHS) -> Iterator[Outlook]:
+    """Every move that was not tried yet. lengths: of fine-tunings."""
+    for move, gain, seconds in _moves(known, lengths):
         if not any(_same(move, done) for done in known.tried):
             vain = sum(done.kind == move.kind and not kept for done, kept in zip(known.tried, known.kept, strict=True))
             tuned = known.champion.kind in ("tune", "soup")
@@ -93,7 +111,7 @@ def outlooks(known: Known) -> Iterator[Outlook]:
             yield Outlook(move=move, gain=gain * left * DOUBT**vain, seconds=seconds)
 
 
-def _moves(known: Known) -> Iterator[tuple[Move, float, float]]:
+def _moves(known: Known, lengths: Lengths) -> Iterator[tuple[Move, float, float]]:
     items = known.items
     all_items = sum(items.values())
     probed = [move.sources[0] for move in known.tried if move.kind == "probe"]
@@ -101,19 +119,15 @@ def _moves(known: Known) -> Iterator[tuple[Move, float, float]]:
         if name not in probed:
             yield Move(kind="probe", sources=(name,)), 0.10, all_items * price.encode + LINEAR
             continue
-        for epochs, gain in ((4, 0.12), (8, 0.15)):
-            lower = (min(epochs, VIEWS) * items["train"] + items["validation"]) * LOWER_SHARE * price.encode
-            upper = epochs * items["train"] * UPPER_SHARE * price.train
-            half = Move(
-                kind="tune", sources=(name,), method="partial", epochs=epochs, options={"blocks": known.halves[name]}
-            )
-            yield half, gain, lower + upper + all_items * price.encode + OVERHEAD
-        for method, epochs, gain, train in (
-            ("lp-ft", 2, 0.14, {}),
-            ("lp-ft", 4, 0.20, {}),
-            ("lora", 5, 0.18, {}),
-            ("lp-ft", 8, 0.23, {"augment.policy": "trivialaugment"}),
-        ):
+        for method, epochs, gain, train in lengths:
+            if method == "partial":
+                lower = (min(epochs, VIEWS) * items["train"] + items["validation"]) * LOWER_SHARE * price.encode
+                upper = epochs * items["train"] * UPPER_SHARE * price.train
+                half = Move(
+                    kind="tune", sources=(name,), method=method, epochs=epochs, options={"blocks": known.halves[name]}
+                )
+                yield half, gain, lower + upper + all_items * price.encode + OVERHEAD
+                continue
             seconds = epochs * items["train"] * price.train + all_items * price.encode + OVERHEAD
             yield Move(kind="tune", sources=(name,), method=method, epochs=epochs, train=train), gain, seconds
     if len(probed) > 1:

@@ -38,6 +38,7 @@ AISFX = Pack(
         input=AudioInput(
             rate=44_100,
             seconds=5.0,
+            any_length=True,
             level="peak",
             mel=Mel(
                 bands=96,

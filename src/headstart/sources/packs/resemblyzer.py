@@ -33,6 +33,7 @@ RESEMBLYZER = Pack(
         input=AudioInput(
             rate=16_000,
             seconds=5.0,
+            any_length=True,
             level="speech",
             mel=Mel(bands=40, window=400, hop=160, edges="zeros", log="none"),
         ),
