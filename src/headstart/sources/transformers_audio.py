@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from headstart.core.card import Architecture, AudioInput, Mel
-from headstart.core.errors import SourceError
+from headstart.core.errors import ShapeError
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
 from headstart.sources.stages import Stage, Stages, by_structure
@@ -31,12 +31,6 @@ class AudioTransformer(Encoder):
         self.kind = architecture.name
         if self.kind == WHISPER:
             network = getattr(network, "encoder", network)
-            longest = 2 * network.config.max_source_positions
-            if input.mel is None or input.frames > longest:
-                raise SourceError(
-                    f"this Whisper hears spectrograms of at most {longest} frames; {input.seconds:g} seconds are more. "
-                    "Cut the recordings into shorter clips."
-                )
         else:
             network.config.apply_spec_augment = False
             network.config.layerdrop = 0.0
@@ -74,6 +68,9 @@ def _whisper(network: Any, batch: Tensor) -> Tensor:
     """(B, bands, frames) of at most 30 seconds -> (B, T, D). The library's own forward pass takes 30 seconds only."""
     x = nn.functional.gelu(network.conv1(batch))
     x = nn.functional.gelu(network.conv2(x)).transpose(1, 2)
+    longest = len(network.embed_positions.weight)
+    if x.shape[1] > longest:
+        raise ShapeError(f"this Whisper hears at most {2 * longest} frames at a time, got {batch.shape[2]}: cut clips.")
     x = x + network.embed_positions.weight[: x.shape[1]]
     x = nn.functional.dropout(x, network.dropout, network.training)
     for layer in network.layers:
