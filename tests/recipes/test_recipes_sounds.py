@@ -72,11 +72,28 @@ def test_predict_and_evaluate(finished: Run, tmp_path: Path) -> None:
     assert evaluate(finished.path, tmp_path / "other")["test"]["accuracy"]["value"] == 1
 
 
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """hum/, hiss/ and clicks/, 24 wav files each: pictures that differ in what they are made of."""
+    folder = tmp_path_factory.mktemp("textures")
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        tone(folder / "hum" / f"{i}.wav", rng.uniform(150, 3000), seed=i)
+        clicks = np.where(np.arange(6400) % int(rng.uniform(500, 900)) < 8, 0.8, 0.0)
+        for name, wave in (("hiss", 0.2 * rng.standard_normal(6400)), ("clicks", clicks)):
+            (folder / name).mkdir(exist_ok=True)
+            soundfile.write(folder / name / f"{i}.wav", wave + 0.01 * rng.standard_normal(6400), RATE)
+    return folder
+
+
 @pytest.mark.parametrize("method", ["probe", "full", "lora", "gradual"])
-def test_an_image_source_hears_through_spectrograms(tones: Path, tmp_path: Path, method: str) -> None:
-    run = fit(tones, source=tiny_source(), method=method, out=tmp_path / "r", options=FAST, verdict="none")
+def test_an_image_source_hears_through_spectrograms(textures: Path, tmp_path: Path, method: str) -> None:
+    run = fit(
+        textures, source=tiny_source(), method=method, out=tmp_path / "r", options={**FAST, "epochs": 6}, verdict="none"
+    )
     assert run.metrics["test"]["accuracy"]["value"] > 0.6
-    assert {a.label for a in predict(run.path, tones / "low")} == {"low"}
+    answers = [answer.label for answer in predict(run.path, textures / "hiss")]
+    assert answers.count("hiss") > 14
 
 
 def test_as_much_is_heard_as_recordings_last(tones: Path) -> None:
