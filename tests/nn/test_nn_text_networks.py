@@ -54,7 +54,8 @@ def slow(network: UseMultilingual, ids: list[int]) -> Tensor:
     seen = [network.output(network.normalise(torch.cat([w, *parts]))) for w, parts in zip(words, wide, strict=True)]
     total = torch.stack(seen).sum(0) / len(ids) ** 0.5
     sentence = network.upper(network.lower(total).relu()).tanh()
-    return sentence / sentence.norm()
+    result: Tensor = sentence / sentence.norm()
+    return result
 
 
 def test_the_sentence_encoder_is_what_it_is_token_by_token() -> None:

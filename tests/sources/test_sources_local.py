@@ -12,6 +12,7 @@ import timm
 import torch
 from torch import Tensor
 
+from headstart.core.card import ImageInput
 from headstart.core.errors import ConfigError, SourceError
 from headstart.sources import resolve
 
@@ -53,6 +54,7 @@ def test_the_card_says_what_is_known(state: State, tmp_path: Path) -> None:
     assert card.name == f"{file}@timm:test_resnet"
     assert (card.license, card.trained_on, card.width) == ("not stated", "not stated", 96)
     assert card.size_bytes == file.stat().st_size
+    assert isinstance(card.input, ImageInput)
     assert card.input.crop == 160
 
 

@@ -21,12 +21,13 @@ import timm
 import torch
 from torchvision import models
 
+from headstart.core import assets
 from headstart.core.card import Architecture, ImageInput, SourceCard
 from headstart.core.errors import OfflineError, SourceError
 from headstart.core.types import Features
 from headstart.sources import PACKS
 from headstart.sources.packs import efficientnet_lite, squeezenet, vgg16_craft
-from headstart.sources.packs.pack import Origin, Pack
+from headstart.sources.packs.pack import Asset, Origin, Pack
 from headstart.sources.weights import fit_weights, head_of
 from headstart.testing.sources import CHECKS
 
@@ -248,6 +249,43 @@ def test_an_installed_distribution_needs_no_install(
     pack.load()  # made again from the installed original
 
 
+def with_an_asset(pack: Pack) -> Pack:
+    """The pack with an asset: its file, read backwards."""
+    sha256 = hashlib.sha256(ORIGINAL[::-1]).hexdigest()
+    return replace(pack, assets=(Asset(sha256, pack.origin, lambda data: data[::-1]),))
+
+
+def test_an_asset_is_brought_with_the_weights(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "_given", {})
+    install(pack)
+    other = with_an_asset(pack)
+    assert not other.availability().here, "the weights are here, the asset is not"
+    with pytest.raises(SourceError, match="is not on this machine"):
+        other.load()
+    assert install(other)[0] == "tinypack: fetching tinypack==1.0 from the package index"
+    assert other.availability().here
+    other.load()
+    monkeypatch.setattr(assets, "_given", {})
+    assert assets.read(other.assets[0].sha256) == ORIGINAL[::-1]
+
+
+def test_an_asset_of_an_installed_distribution_is_made_when_asked_for(
+    pack: Pack, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "_given", {})
+    unpack_as_installed(index, tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    other = with_an_asset(pack)
+    assert other.availability().here
+    assert assets.read(other.assets[0].sha256) == ORIGINAL[::-1]
+
+
+def test_an_asset_that_came_out_otherwise_is_refused(pack: Pack) -> None:
+    other = replace(pack, assets=(Asset("0" * 64, pack.origin, bytes),))
+    with pytest.raises(SourceError, match=r"the tokenizer made of models/tiny\.pth is another than this pack's"):
+        install(other)
+
+
 def test_a_changed_installed_file_is_refused_unread(
     pack: Pack, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +390,7 @@ def test_squeezenet_computes_what_the_keras_network_does() -> None:
     body = {name.removeprefix("encoder.network."): t for name, t in tensors.items() if name.startswith("encoder.")}
     fit_weights(network, {**network.state_dict(), **body}, "squeezenet")
     pixels = np.random.default_rng(1).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    assert isinstance(encoder.card.input, ImageInput)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (encoder.card.input.mean, encoder.card.input.std))
     normalised = (torch.from_numpy(pixels).permute(2, 0, 1) / 255 - mean) / std
     with torch.no_grad():

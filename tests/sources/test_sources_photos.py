@@ -20,7 +20,7 @@ from torchvision import transforms
 from torchvision.models._meta import _IMAGENET_CATEGORIES as CLASSES
 from torchvision.transforms import InterpolationMode
 
-from headstart.core.card import ImageInput
+from headstart.core.card import ImageInput, Input
 from headstart.core.source import Source
 from headstart.sources import PACKS
 from headstart.sources.packs.pack import Pack
@@ -39,8 +39,9 @@ def here(name: str) -> Source:
     return pack
 
 
-def prepared(picture: Image.Image, input: ImageInput) -> Tensor:
+def prepared(picture: Image.Image, input: Input) -> Tensor:
     """(1, 3, crop, crop), by torchvision rather than by headstart's own transforms."""
+    assert isinstance(input, ImageInput)
     steps = [
         transforms.Resize(input.resize, InterpolationMode(input.interpolation)),
         transforms.CenterCrop(input.crop),

@@ -152,4 +152,6 @@ def test_the_card_is_made_from_torchvisions_own_record() -> None:
     assert card.input == ImageInput(interpolation="bilinear")
     assert card.origin.startswith("https://")
     old, new = (resolve(f"torchvision:resnet50.IMAGENET1K_{v}").card for v in ("V1", "V2"))
+    assert isinstance(old.input, ImageInput)
+    assert isinstance(new.input, ImageInput)
     assert (old.input.resize, new.input.resize) == (256, 232)

@@ -54,7 +54,7 @@ def convert_l3(data: bytes) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for initializer in messages(graph, _GRAPH_INITIALIZER):
         name = text(initializer, _TENSOR_NAME)
-        shape = [size for field, size in fields(initializer) if field == _TENSOR_SIZES]
+        shape = [int(size) for field, size in fields(initializer) if field == _TENSOR_SIZES and isinstance(size, int)]
         values = torch.from_numpy(np.frombuffer(next(messages(initializer, _TENSOR_DATA)), "<f4").copy())
         tensor = values.reshape(shape)
         if name in multiplies:
