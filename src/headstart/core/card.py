@@ -149,10 +149,11 @@ class Column(Frozen):
 
 class TableInput(Contract):
     """The preprocessing contract of a network on the columns of a table: (B, columns) float32 in their order; numbers
-    standardised, a missing one is NaN; a category's place among its levels, -1 for one that is missing or new."""
+    standardised, a missing one is NaN; a category's place among its levels, -1 for one that is missing or new. () are
+    the columns of a network that has met no table yet."""
 
     modality: Literal["table"] = "table"
-    columns: tuple[Column, ...] = Field(min_length=1)
+    columns: tuple[Column, ...]
 
 
 Input = Annotated[ImageInput | TextInput | AudioInput | TableInput, Field(discriminator="modality")]
@@ -180,7 +181,8 @@ class Architecture(Frozen):
 
 
 class SourceCard(Frozen):
-    """What is known of a source without loading it."""
+    """What is known of a source without loading it. pretrained: whether it has learned anything that can be carried
+    over; a network that has not is an architecture with random weights."""
 
     name: str
     modality: Literal["image", "text", "audio", "table"]
@@ -196,3 +198,4 @@ class SourceCard(Frozen):
     source_accuracy: float | None = None
     paper: str | None = None
     notes: str = ""
+    pretrained: bool = True

@@ -98,6 +98,8 @@ class TrainConfig(Frozen):
     early_stop: evaluations without progress of `monitor` on validation data before training ends; 0 is never.
     ema: decay of the running average of weights that is evaluated instead of the weights; 0 is off.
     batchnorm: "train" updates running statistics of trained blocks, "freeze" keeps the source's.
+    standardise: a table's numbers by the means and deviations that the source was trained with, or by the target's own,
+        over its training items ("per-cohort"): where the two were measured on other scales.
     precision: of the forward pass; "auto" takes bfloat16 where it is faster.
     cached_views: where the first blocks are frozen, how many views of each item are computed up to the first trained
         block, once, and used in turn; 0 computes each view anew.
@@ -120,6 +122,7 @@ class TrainConfig(Frozen):
     class_weighting: Literal["none", "balanced"] = "none"
     clip: float = Field(1.0, ge=0)
     ema: float = Field(0.0, ge=0, lt=1)
+    standardise: Literal["source", "per-cohort"] = "source"
     batchnorm: Literal["train", "freeze"] | None = None
     early_stop: int = Field(5, ge=0)
     monitor: str | None = None

@@ -56,7 +56,8 @@ class Item:
     """One row. id: stable and unique, as the user would name it (a path below the data, a row number).
 
     input: what is decoded later (a path, or encoded bytes); a text itself; a tuple for several parts: of two texts for
-    a pair (question and context, premise and hypothesis), of words where each has a tag, of a table's columns.
+    a pair (question and context, premise and hypothesis), of words where each has a tag, of a table's cells: a number, a
+    category's name or None each. columns: of the cells.
     label: raw value; a tuple of strings for many labels, or of one tag a word; a tuple of numbers for several
     quantities; a tuple of (start, text) of answers in the context, counted in characters, () where it holds none;
     None if there is no label.
@@ -68,9 +69,16 @@ class Item:
     split: Role | None = None
     group: str | None = None
     domain: str | None = None
+    columns: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> dict[str, Any]:
+        """Of a table's row: a number, a category's name or None by column."""
+        assert isinstance(self.input, tuple)
+        return dict(zip(self.columns, self.input, strict=True))
 
     def content(self) -> bytes:
-        """The encoded bytes of the input: UTF-8 of a text, JSON of a tuple.
+        """The encoded bytes of the input: UTF-8 of a text, JSON of a tuple, or of an object where it has columns.
 
         Raises DataError naming the item where its file cannot be read.
         """
@@ -79,6 +87,8 @@ class Item:
         if isinstance(self.input, str):
             return self.input.encode(errors="surrogatepass")
         if isinstance(self.input, tuple):
+            if self.columns:
+                return json.dumps(self.cells, separators=(",", ":")).encode()
             return json.dumps(self.input, separators=(",", ":")).encode()
         try:
             return self.input.read_bytes()
@@ -125,6 +135,11 @@ class Dataset:
         if self.kind in ("multilabel", "tags"):
             return tuple(sorted({name for item in self.items for name in (item.label or ())}))
         return tuple(sorted({str(item.label) for item in self.items if item.label is not None}))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a table: names of the inputs; () otherwise."""
+        return self.items[0].columns if self.items else ()
 
     @property
     def splits(self) -> frozenset[Role]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
-from headstart.core.card import AudioInput
+from headstart.core.card import AudioInput, Input, TableInput
 from headstart.core.errors import ConfigError, SourceError
 from headstart.core.source import Source
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import Dataset, Item
 from headstart.data.modalities import MODALITIES
+from headstart.data.splits import assign_splits
 from headstart.sources import PACKS, resolve
+
+Standardise = Literal["source", "per-cohort"]
 
 PREFERRED: Final[Mapping[str, Sequence[str]]] = {
     "image": ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1"),
@@ -26,12 +30,20 @@ SAMPLE: Final = 500
 _LATIN: Final = re.compile(r"[a-zA-Z\u00c0-\u024f]")
 
 
-def suited(source: str | Source, dataset: Dataset, seconds: float | None = None) -> Source:
+def suited(
+    source: str | Source,
+    dataset: Dataset,
+    seed: int = 0,
+    *,
+    standardise: Standardise = "source",
+    contract: Input | None = None,
+) -> Source:
     """The source as it takes the items of `dataset`: itself; of recordings as much as they usually last, where it takes
-    any length; an image source that looks at their spectrograms.
+    any length; an image source that looks at their spectrograms; a network for the columns of a table, which are
+    described by the items that `prepare` will train on.
 
-    source: "auto" is the first of `preferred` that is on this machine. seconds: of a recording that is heard; None asks
-    the data.
+    source: "auto" is the first of `preferred` that is on this machine. seed: of the division.
+    standardise: as in TrainConfig. contract: what this function chose for the data before; None asks the data.
 
     Raises ConfigError where it takes items of another kind, SourceError for a name that nothing has.
     """
@@ -39,15 +51,18 @@ def suited(source: str | Source, dataset: Dataset, seconds: float | None = None)
         source = default_source(dataset)
     chosen = resolve(source) if isinstance(source, str) else source
     card, modality = chosen.card, dataset.modality
+    if card.modality == modality == "table":
+        return _for_columns(chosen, dataset, seed, standardise, contract)
     if modality == "audio":
         from headstart.data.modalities.audio import usual_seconds
         from headstart.sources.lasting import lasting
         from headstart.sources.spectrogram import heard
 
+        known = contract.seconds if isinstance(contract, AudioInput) else None
         if card.modality == "image":
-            return heard(chosen, seconds or usual_seconds(dataset))
+            return heard(chosen, known or usual_seconds(dataset))
         if isinstance(card.input, AudioInput) and card.input.any_length:
-            return lasting(chosen, seconds or usual_seconds(dataset))
+            return lasting(chosen, known or usual_seconds(dataset))
     if card.modality == modality:
         return chosen
     raise ConfigError(
@@ -57,8 +72,35 @@ def suited(source: str | Source, dataset: Dataset, seconds: float | None = None)
     )
 
 
+def _for_columns(
+    source: Source, dataset: Dataset, seed: int, standardise: Standardise, contract: Input | None
+) -> Source:
+    from headstart.data.modalities.table import columns_of, restandardised
+    from headstart.sources.tables import Restandardised, TableNetwork
+
+    new, takes = isinstance(source, TableNetwork), source.card.input
+    if contract is None and not new and standardise == "source":
+        return source
+    if contract is None:
+        rows = [item.cells for item in training_items(dataset, seed)]
+        assert isinstance(takes, TableInput)
+        contract = TableInput(columns=columns_of(rows)) if new else restandardised(takes, rows)
+    assert isinstance(contract, TableInput)
+    return TableNetwork(source.name, contract) if isinstance(source, TableNetwork) else Restandardised(source, contract)
+
+
+def training_items(dataset: Dataset, seed: int) -> tuple[Item, ...]:
+    """The items that `prepare` trains on with this seed; without those that have no label, which it refuses."""
+    labelled = dataset.where(lambda item: item.label is not None)
+    digests = [hashlib.sha256(item.content()).hexdigest() for item in labelled.items]
+    return assign_splits(labelled, digests, seed=seed).split("train").items
+
+
 def default_source(dataset: Dataset) -> str:
-    """The first preferred pack that is on this machine. Raises SourceError naming what to install otherwise."""
+    """The first preferred pack that is on this machine; of tables, for which there is none, a network with random
+    weights. Raises SourceError naming what to install otherwise."""
+    if dataset.modality == "table":
+        return "mlp"
     packs = preferred(dataset)
     for name in packs:
         if PACKS[name].availability().here:

@@ -90,7 +90,7 @@ def fit(
     if isinstance(data, str | Path) and Path(data).suffix in (".yaml", ".yml"):
         recipe = Recipe.read(Path(data))
         dataset = _read(recipe.data)
-        chosen = suited(recipe.source, dataset)
+        chosen = _suited(recipe, dataset)
     else:
         options = dict(options or {})
         if budget is not None and method != "auto":
@@ -107,7 +107,10 @@ def fit(
             task=task,
         )
         dataset = data if isinstance(data, Dataset) else _read(about)
-        chosen = suited(source, dataset)
+        train = train_config(options)
+        chosen = suited(source, dataset, seed, standardise=train.standardise)
+        if method == "auto" and not chosen.card.pretrained:
+            method, budget = "scratch", None
         recipe = Recipe(
             headstart=__version__,
             data=about,
@@ -118,7 +121,7 @@ def fit(
             method_options={
                 k.removeprefix(METHOD_PREFIX): v for k, v in options.items() if k.startswith(METHOD_PREFIX)
             },
-            train=train_config(options),
+            train=train,
             seed=seed,
             verdict=verdict,
             track=tuple(track),
@@ -161,7 +164,7 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
         return Run(place)
     recipe = Recipe.read(place / "recipe.yaml")
     dataset, watch = _read(recipe.data), Stopwatch()
-    chosen = suited(recipe.source, dataset)
+    chosen = _suited(recipe, dataset)
     target, encoder = _open(dataset, chosen, recipe, progress, watch)
     if target.fingerprint != recipe.data.fingerprint:
         raise ArtifactError(
@@ -269,7 +272,7 @@ def _search(
     """The planner, with the sources that it may use."""
 
     def other(name: str) -> Entrant:
-        source = suited(name, first.target.parts["train"].dataset)
+        source = suited(name, first.target.parts["train"].dataset, recipe.seed, standardise=recipe.train.standardise)
         target = first.target.shown_as(source.card.input)
         return Entrant(source, target, feature_bank(source, target.parts, wanted=recipe.train.precision))
 
@@ -305,6 +308,10 @@ def _open(
 def _read(data: DataRecipe) -> Dataset:
     kind = label_kind(data.task)
     return read_dataset(data.path, input=data.input, label=data.label, kind=kind, group=data.group, split=data.split)
+
+
+def _suited(recipe: Recipe, dataset: Dataset) -> Source:
+    return suited(recipe.source, dataset, recipe.seed, standardise=recipe.train.standardise)
 
 
 def _method(recipe: Recipe) -> Method:

@@ -79,6 +79,7 @@ def prepare(dataset: Dataset, contract: Input, *, seed: int, progress: Progress)
     Raises DataError that names the items at fault.
     """
     dataset.require_items()
+    differing = tuple(MODALITIES[contract.modality].fits(dataset, contract))
     if dataset.kind == "none":
         raise DataError(
             f"{dataset.name} has no labels to learn from. Put the files in one folder per class, "
@@ -95,7 +96,7 @@ def prepare(dataset: Dataset, contract: Input, *, seed: int, progress: Progress)
         indices = [i for i, item in enumerate(dataset.items) if item.split == role]
         parts[role] = make_part(dataset, indices, found.digests, found.kept, contract, task)
     alike = tuple(tuple(dataset[i].id for i in together) for together in found.near_duplicate_groups)
-    return Target(dataset.name, task, contract, parts, found.findings, fingerprint, alike)
+    return Target(dataset.name, task, contract, parts, (*differing, *found.findings), fingerprint, alike)
 
 
 def make_part(

@@ -174,7 +174,7 @@ def rank(
         return limit - (time.perf_counter() - started)
 
     dataset = read_dataset(data, input=input, label=label, kind=label_kind(task), group=group, split=split)
-    named, absent = _candidates(dataset, sources)
+    named, absent = _candidates(dataset, sources, seed)
     target = prepare(dataset, next(iter(named.values())).card.input, seed=seed, progress=progress)
     course = make_course(target, seed)
     notes: list[str] = []
@@ -248,18 +248,18 @@ def looks_of(items: int, classes: np.ndarray | None) -> list[int]:
 
 
 def _candidates(
-    dataset: Dataset, sources: Sequence[str | Source] | None
+    dataset: Dataset, sources: Sequence[str | Source] | None, seed: int
 ) -> tuple[dict[str, Source], tuple[dict[str, str], ...]]:
     """The sources that enter by name, and those that are known but not here."""
     if sources is not None:
-        chosen = [suited(source, dataset) for source in sources]
+        chosen = [suited(source, dataset, seed) for source in sources]
         names = [source if isinstance(source, str) else source.card.name for source in sources]
         named = dict(zip(names, chosen, strict=True))
         if not named:
             raise ConfigError("there is no source to rank. Name at least one, or leave --source out.")
         return named, ()
     known = [entry for entry in catalog.entries() if entry.card.modality in takes(dataset.modality)]
-    here = {entry.card.name: suited(entry.card.name, dataset) for entry in known if entry.availability.here}
+    here = {entry.card.name: suited(entry.card.name, dataset, seed) for entry in known if entry.availability.here}
     absent = tuple({"source": e.card.name, "how": e.availability.how} for e in known if not e.availability.here)
     if not here:
         default_source(dataset)  # says what to install

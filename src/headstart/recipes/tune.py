@@ -174,7 +174,7 @@ def _open(
         kind, columns = label_kind(about.task), about.model_dump(include={"input", "label", "group", "split"})
         dataset = read_dataset(request.data, kind=kind, **columns)
     name = default_source(dataset) if request.source == "auto" else request.source
-    source = suited(name, dataset)
+    source = suited(name, dataset, request.seed, standardise=config.standardise)
     target = prepare(dataset, source.card.input, seed=request.seed, progress=progress)
     progress.stage("loading the source")
     model = new_model(source, target, request.seed, pretrained=method.pretrained)

@@ -70,6 +70,8 @@ def resolve(name: str) -> Source:
     """
     if name in PACKS:
         return PACKS[name]
+    if name in ("mlp", "resnet", "ft-transformer"):
+        return LIBRARIES["headstart"].source(name)
     file, at, architecture = name.rpartition("@")
     if at and (file.endswith(_WEIGHT_FILES) or Path(file).is_file()):
         from headstart.sources.local import LocalSource

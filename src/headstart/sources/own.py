@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from headstart.core.card import Architecture, Input
+from headstart.core.card import Architecture, Input, TableInput
 from headstart.core.errors import SourceError, unknown_name
 from headstart.core.registry import Registry
 from headstart.core.source import Source
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
-from headstart.sources import PACKS
+from headstart.sources import PACKS, tables
 from headstart.sources.library import Library
 from headstart.sources.stages import Stages, by_structure
 
@@ -20,7 +20,10 @@ NETWORKS: Registry[Any] = Registry(
     "network",
     {
         "aisfx": "headstart.nn.aisfx:AiSfx",
+        "ft-transformer": "headstart.nn.tables:FTTransformer",
+        "mlp": "headstart.nn.tables:MLP",
         "resemblyzer": "headstart.nn.resemblyzer:Resemblyzer",
+        "resnet": "headstart.nn.tables:ResNet",
         "static-embedding": "headstart.nn.static_embedding:StaticEmbedding",
         "use-multilingual": "headstart.nn.use_multilingual:UseMultilingual",
     },
@@ -54,12 +57,15 @@ class OwnEncoder(Encoder):
 
 
 def build(architecture: Architecture, input: Input) -> OwnEncoder:
-    """The encoder with random weights. architecture.options go to the network."""
-    return OwnEncoder(NETWORKS[architecture.name](**architecture.options), architecture, input).eval()
+    """The encoder with random weights. architecture.options go to the network, and the columns of a table's rows."""
+    shape = {"levels": [len(column.levels) for column in input.columns]} if isinstance(input, TableInput) else {}
+    return OwnEncoder(NETWORKS[architecture.name](**shape, **architecture.options), architecture, input).eval()
 
 
-def _pack(name: str) -> Source:
-    """The pack whose weights fit a network."""
+def _named(name: str) -> Source:
+    """The pack whose weights fit a network, or a network for tables, which has none."""
+    if name in tables.NETWORKS:
+        return tables.TableNetwork(name)
     packs = {pack.card.architecture.name: pack for pack in PACKS.values() if pack.card.architecture.library == NAME}
     if name not in packs:
         raise SourceError(unknown_name("network of headstart's own", name, packs))
@@ -67,9 +73,9 @@ def _pack(name: str) -> Source:
 
 
 def _describe(name: str) -> tuple[Architecture, Input]:
-    card = _pack(name).card
+    card = _named(name).card
     return card.architecture, card.input
 
 
 NAME = "headstart"
-LIBRARY = Library(build=build, source=_pack, describe=_describe)
+LIBRARY = Library(build=build, source=_named, describe=_describe)

@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from headstart.core.card import Architecture, ImageInput, SourceCard
+from headstart.core.card import Architecture, SourceCard, input_from_json
 from headstart.core.errors import SourceError
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
@@ -76,10 +76,11 @@ class RunSource(Source):
                 update={
                     "name": str(self.folder),
                     "architecture": Architecture.model_validate(found["architecture"]),
-                    "input": ImageInput.model_validate(found["input"]),
+                    "input": input_from_json(found["input"]),
                     "width": int(found["width"]),
                     "sha256": found["files"][WEIGHTS],
-                    "trained_on": f"{before.trained_on}, then {then}",
+                    "trained_on": f"{before.trained_on}, then {then}" if before.pretrained else then,
+                    "pretrained": True,
                     "origin": f"{self.folder}, from {before.name} ({before.origin})",
                     "size_bytes": (self._model / WEIGHTS).stat().st_size,
                     "source_accuracy": None,

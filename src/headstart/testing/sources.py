@@ -21,7 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core import assets
-from headstart.core.card import Architecture, AudioInput, ImageInput, Input, Mel, SourceCard, TextInput
+from headstart.core.card import (
+    Architecture,
+    AudioInput,
+    Column,
+    ImageInput,
+    Input,
+    Mel,
+    SourceCard,
+    TableInput,
+    TextInput,
+)
 from headstart.core.source import Availability, Source
 from headstart.core.types import Features
 from headstart.data import tokens
@@ -177,6 +187,34 @@ class TinyAudioSource(Source):
 def tiny_audio_source(seed: int = 0) -> Source:
     """A real audio source in miniature: 4 blocks, batch normalisation, 64 features, a second of sound."""
     return TinyAudioSource(seed)
+
+
+@dataclass(frozen=True)
+class TinyTableSource(Source):
+    """A perceptron of two layers and width 32 on four numbers and two categories; its weights depend on the seed
+    alone."""
+
+    seed: int = 0
+
+    @cached_property
+    def card(self) -> SourceCard:
+        return _card_of(self.load(), f"tiny-table-{self.seed}")
+
+    def availability(self) -> Availability:
+        return Availability(True, "made from its seed")
+
+    def load(self) -> Encoder:
+        numbers = [Column(name=f"n{i}", mean=float(i), std=1.0 + i) for i in range(4)]
+        categories = [Column(name="c0", levels=("blue", "green", "red")), Column(name="c1", levels=("no", "yes"))]
+        architecture = Architecture(library="headstart", name="mlp", options={"width": 32})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return build(architecture, TableInput(columns=(*numbers, *categories)))
+
+
+def tiny_table_source(seed: int = 0) -> Source:
+    """A real source of tables in miniature: 3 blocks, 32 features, columns n0 to n3, c0 (a colour) and c1 (yes, no)."""
+    return TinyTableSource(seed)
 
 
 def check_card(source: Source) -> None:

@@ -14,6 +14,7 @@ MODALITIES: Registry[Modality[Any, Any]] = Registry(
     {
         "audio": "headstart.data.modalities.audio:AUDIO",
         "image": "headstart.data.modalities.image:IMAGE",
+        "table": "headstart.data.modalities.table:TABLE",
         "text": "headstart.data.modalities.text:TEXT",
     },
     group="headstart.modalities",

@@ -113,6 +113,16 @@ class Modality(ABC, Generic[C, K]):
     plain_words: ClassVar[tuple[str, str]]
     """Name of the baseline on plain features, and what they are."""
 
+    trees: ClassVar[bool] = False
+    """Whether boosted trees on plain features are what people would take who have no pretrained network."""
+
+    def fits(self, dataset: Dataset, contract: C) -> Iterator[Finding]:
+        """What there is to say of items before they are shown under a contract that was not made for them.
+
+        Raises DataError where they cannot be.
+        """
+        yield from ()
+
     def alike(self, likenesses: Sequence[Any]) -> list[list[int]]:
         """Groups of two or more indices whose likenesses are nearly equal."""
         return []

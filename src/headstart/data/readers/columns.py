@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ Modality = Literal["image", "text", "audio", "table"]
 FILE_NAMES: Final = ("image", "path", "audio", "image_path", "file", "filename", "file_name", "filepath", "img")
 TEXT_NAMES: Final = ("text", "sentence", "review", "content", "document", "comment", "title", "question", "message")
 LABEL_NAMES: Final = ("label", "labels", "class", "category", "target", "y")
+SHOWN: Final = 10
 SAMPLE: Final = 1000
 """Rows that are looked at to find out what a column holds."""
 _WORDS: Final = re.compile(r"\w+")
@@ -38,10 +40,14 @@ def column(name: str, role: str, given: str | None, known: Sequence[str]) -> str
     return given
 
 
-def several(name: str, role: str, given: str, known: Sequence[str]) -> list[str]:
-    """The columns that the user named, separated by commas."""
+def several(name: str, role: str, given: str, known: Sequence[str], free: Sequence[str] = ()) -> list[str]:
+    """The columns that the user named, separated by commas; a pattern ("gene_*") stands for those of `free`."""
     wanted = [given] if given in known else [part.strip() for part in given.split(",")]
-    return [found for part in wanted if (found := column(name, role, part, known)) is not None]
+    found: list[str] = []
+    for part in wanted:
+        matching = [] if part in known or "*" not in part else fnmatch.filter(free, part)
+        found += matching or [c for c in [column(name, role, part, known)] if c is not None]
+    return list(dict.fromkeys(found))
 
 
 def usual(names: Sequence[str], known: Sequence[str]) -> str | None:
@@ -58,16 +64,18 @@ def inputs(
     values: a column -> what some rows hold in it. Raises DataError where it is not plain which column it is.
     """
     if given is not None:
-        names = several(name, "input", given, known)
+        names = several(name, "input", given, known, free)
         kinds = {holds(values(found)) for found in names}
-        if len(names) == 1:
+        if len(names) == 1 and kinds != {"number"}:
             (kind,) = kinds
             return Inputs(tuple(names), kind if kind in ("image", "audio") else "text")
         if len(names) == 2 and kinds <= {"text", "word", ""}:
             return Inputs(tuple(names), "text")
+        if kinds <= {"number", "word", ""}:
+            return Inputs(tuple(names), "table")
         raise DataError(
-            f"{name}: --input names {len(names)} columns: {', '.join(names)}. "
-            "Expected one, or the two of a pair of texts."
+            f"{name}: --input names {len(names)} columns: {', '.join(names[:SHOWN])}. "
+            "Expected one, the two of a pair of texts, or any number that hold numbers or categories."
         )
     kinds_of = {found: holds(values(found)) for found in free}
     for kind, usually in (("image", FILE_NAMES), ("audio", FILE_NAMES), ("text", TEXT_NAMES)):
@@ -84,9 +92,12 @@ def inputs(
     named = usual(TEXT_NAMES, [found for found in free if kinds_of[found] == "word"])
     if named is not None:
         return Inputs((named,), "text")
+    cells = [found for found in free if kinds_of[found] in ("number", "word")]
+    if cells:
+        return Inputs(tuple(cells), "table")
     raise DataError(
-        f"{name}: one column must hold paths of images or recordings, or text, and none of the columns "
-        f"{', '.join(known)} does. Name it with --input."
+        f"{name}: one column must hold paths of images or recordings, or text, or some numbers or categories, and none "
+        f"of the columns {', '.join(known)} does. Name it with --input."
     )
 
 

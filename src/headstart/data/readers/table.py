@@ -17,10 +17,12 @@ from headstart.core.errors import DataError, unknown_name
 from headstart.core.extras import require
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKind, Role, printable
 from headstart.data.encodings import encoding_finding, read_text
+from headstart.data.readers import cells
 from headstart.data.readers import columns as find
 from headstart.data.readers.base import Columns, Reader
 from headstart.data.speakers import COLUMNS as SPEAKERS
 
+SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 GROUPS: Final = ("group", *SPEAKERS)
 _FEW: Final = 20
 """So many distinct whole numbers are still taken for names of classes."""
@@ -38,24 +40,50 @@ class Row:
 class TableReader(Reader):
     """Paths are relative to the table's folder; `split` and `group` columns are honoured."""
 
-    form = "a table (.csv, .tsv, .jsonl or .parquet) with a column of texts, or of paths of images or recordings"
+    form = (
+        "a table (.csv, .tsv, .jsonl or .parquet) with a column of texts, or of paths of images or recordings, or with "
+        "columns of numbers and categories"
+    )
 
     def accepts(self, data: str) -> bool:
         path = Path(data)
-        return path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet") and path.is_file()
+        return _suffix(path) in SUFFIXES and path.is_file()
 
     def read(self, data: str, columns: Columns) -> Dataset:
         path = Path(data)
-        suffix = path.suffix.lower()
-        if suffix == ".parquet":
-            return dataset_from_rows(path.name, _parquet(path), columns, base=path.parent)
-        text, encoding = read_text(path)
-        if suffix in (".jsonl", ".ndjson"):
-            rows = _json_lines(path, text)
-        else:
-            rows = _separated(path, text, "\t" if suffix == ".tsv" else None)
+        rows, doubts = read_rows(path)
         dataset = dataset_from_rows(path.name, rows, columns, base=path.parent)
-        return replace(dataset, findings=(*encoding_finding(path.name, encoding), *dataset.findings))
+        return replace(dataset, findings=(*doubts, *dataset.findings))
+
+
+def read_rows(path: Path) -> tuple[list[Row], list[Finding]]:
+    """The rows of a table, one or more, and what is doubtful about its encoding.
+
+    Raises DataError naming the line that is broken.
+    """
+    suffix = _suffix(path)
+    if suffix == ".parquet":
+        return _parquet(path), []
+    text, encoding = read_text(path)
+    if suffix in (".jsonl", ".ndjson"):
+        rows = _json_lines(path, text)
+    else:
+        rows = _separated(path, text, "\t" if suffix == ".tsv" else None)
+    return rows, encoding_finding(path.name, encoding)
+
+
+def read_unlabelled(path: Path) -> Dataset:
+    """All columns of a table as the inputs of its rows, whichever of them a model will ask for."""
+    rows, doubts = read_rows(path)
+    known = list(dict.fromkeys(column for row in rows for column in row.values))
+    names, values = cells.read(path.name, [(row.name, row.values) for row in rows], known, [], keep=True)
+    items = [Item(f"{path} {row.name}", value, columns=names) for row, value in zip(rows, values, strict=True)]
+    return Dataset(path.name, tuple(items), modality="table", kind="none", findings=tuple(doubts))
+
+
+def _suffix(path: Path) -> str:
+    """What the name ends in, without the .gz of a packed text."""
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
 
 
 def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Path | None) -> Dataset:
@@ -74,14 +102,27 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
     labelled = given or [found for found in [find.usual(find.LABEL_NAMES, known)] if found]
     free = [column for column in known if column not in {*taken, *labelled}]
     inputs = find.inputs(name, columns.input, known, free, lambda c: [row.values.get(c) for row in rows[: find.SAMPLE]])
+    of_cells = inputs.modality == "table"
+    if of_cells and not labelled and columns.input is None:
+        find.labels(name, None, known, ())  # every column is an input then: says so
     rest = [column for column in known if column not in {*taken, *inputs.names}]
     label_columns = given or find.labels(name, None, known, rest)
     findings: list[Finding] = []
-    rows = _without_repeats(name, rows, findings)
+    if not of_cells:  # rows of a table are equal by chance, too
+        rows = _without_repeats(name, rows, findings)
     kind, labels = _labels(name, rows, label_columns, columns.kind, findings)
-    of_files = inputs.modality in ("image", "audio")
-    read = _file if of_files else _text_input
-    values = [read(name, row, inputs.names, base) for row in rows]
+    values: Sequence[Any]
+    if of_cells:
+        names, values = cells.read(
+            name,
+            [(row.name, row.values) for row in rows],
+            inputs.names,
+            findings,
+            keep=columns.input not in (None, "*"),
+        )
+    else:
+        read = _file if inputs.modality in ("image", "audio") else _text_input
+        names, values = (), [read(name, row, inputs.names, base) for row in rows]
     ids = [
         printable(_path_text(row, inputs.names[0])) if isinstance(value, Path) else row.name
         for row, value in zip(rows, values, strict=True)
@@ -95,6 +136,7 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
             split=_split(name, row, split_column),
             group=_text(row.values.get(group_column)) if group_column else None,
             domain=_text(row.values.get(domain_column)) if domain_column else None,
+            columns=names,
         )
         for key, row, value, label in zip(ids, rows, values, labels, strict=True)
     ]

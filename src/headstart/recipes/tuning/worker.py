@@ -120,7 +120,7 @@ class Judged:
 
 
 def _plain_item(item: Item) -> dict[str, Any]:
-    plain = {name: getattr(item, name) for name in ("id", "label", "split", "group", "domain")}
+    plain = {name: getattr(item, name) for name in ("id", "label", "split", "group", "domain", "columns")}
     match item.input:
         case bytes():
             return plain | {"bytes": base64.b64encode(item.input).decode()}
@@ -139,7 +139,7 @@ def _item(plain: dict[str, Any]) -> Item:
         input = base64.b64decode(plain["bytes"])
     else:
         input = tuple(plain["value"]) if isinstance(plain["value"], list) else plain["value"]
-    return Item(plain["id"], input, label, plain["split"], plain["group"], plain["domain"])
+    return Item(plain["id"], input, label, plain["split"], plain["group"], plain["domain"], tuple(plain["columns"]))
 
 
 class _Pruned(Exception):
@@ -152,8 +152,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.ledger = Ledger(job.folder, job.space, job.seed)
-        seconds = job.contract.seconds if job.contract.modality == "audio" else None
-        self._source = suited(job.source, job.pool, seconds)
+        self._source = suited(job.source, job.pool, contract=job.contract)
         self._targets: dict[int, Target] = {}
 
     @cached_property
