@@ -56,8 +56,8 @@ class Item:
     """One row. id: stable and unique, as the user would name it (a path below the data, a row number).
 
     input: what is decoded later (a path, or encoded bytes); a text itself; a tuple for several parts: of two texts for
-    a pair (question and context, premise and hypothesis), of words where each has a tag, of a table's cells: a number, a
-    category's name or None each. columns: of the cells.
+    a pair (question and context, premise and hypothesis), of words where each has a tag, of a table's cells: a number,
+    a category or None each. columns: of the cells.
     label: raw value; a tuple of strings for many labels, or of one tag a word; a tuple of numbers for several
     quantities; a tuple of (start, text) of answers in the context, counted in characters, () where it holds none;
     None if there is no label.
