@@ -293,3 +293,16 @@ def test_a_sample_takes_groups_whole() -> None:
     sample = linear._sample(500, groups, 200, seed=1)
     assert 150 < len(sample) <= 200
     assert not set(groups[sample]) & set(np.delete(groups, sample))
+
+
+def test_one_scale_for_all_keeps_small_features_small() -> None:
+    """scikit-learn on features that were divided by one number."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(80, 6)) * np.array([3.0, 1.0, 0.3, 0.1, 0.03, 0.0])
+    labels = (features[:, 0] + rng.normal(size=80) > 0).astype(int)
+    found = fit_linear(features, labels, "single", 2, grid=(0.1,), scaling="all")
+    rows = (features - features.mean(0)) / np.sqrt((features.std(0) ** 2).mean())
+    reference = LogisticRegression(C=0.2, tol=1e-10, max_iter=10_000).fit(rows, labels)  # two rows of weights share it
+    np.testing.assert_allclose(
+        np.diff(found.logits(features), axis=1)[:, 0], reference.decision_function(rows), rtol=1e-3, atol=1e-3
+    )

@@ -24,6 +24,7 @@ from headstart.core.types import Rows
 
 Kind = Literal["single", "multi", "number"]
 Criterion = Literal["log_loss", "accuracy"]
+Scaling = Literal["each", "all"]
 
 GRID = tuple(float(c) for c in np.logspace(-5, 2, 15))
 UNTESTED = 0.01
@@ -70,6 +71,7 @@ def fit_linear(
     folds: int = FOLDS,
     criterion: Criterion = "log_loss",
     grid: tuple[float, ...] = GRID,
+    scaling: Scaling = "each",
     seed: int = 0,
 ) -> LinearFit:
     """A linear head on standardised features, folded back into their own units.
@@ -77,6 +79,7 @@ def fit_linear(
     features: (N, D). targets: (N,) class indices (multinomial), (N, K) zeros and ones (one sigmoid a label), or (N, K)
     numbers (ridge). outputs: K; a class without items gets a low score. groups: (N,), never shared by two folds.
     weights: (N,) of the items. criterion: what the strength is chosen by; numbers always take the squared error.
+    scaling: "each" feature is divided by its own deviation; "all" by one number, which keeps their relative sizes.
     grid: strengths, weakest fit first. Of strengths that held-out items cannot tell apart (paired differences within
     one standard error of the best) the one that shrinks most is taken, and the head fitted again on all items.
     Raises ShapeError if rows do not match or there are none.
@@ -86,9 +89,11 @@ def fit_linear(
     weights = np.ones(len(features)) if weights is None else np.asarray(weights, dtype=np.float64)
     wanted = np.eye(outputs)[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
     if len(features) * features.shape[1] > HELD:
-        return _fit_streamed(features, targets, wanted, weights, kind, outputs, groups, folds, criterion, grid, seed)
+        return _fit_streamed(
+            features, targets, wanted, weights, kind, outputs, groups, folds, criterion, grid, scaling, seed
+        )
     features = features[:]
-    mean, scale = _moments(features)
+    mean, scale = _moments(features, scaling)
     fold = assign_folds(targets if kind == "single" else np.zeros(len(targets), dtype=int), groups, folds, seed)
     curve: dict[float, float] = {}
     strength = UNTESTED if len(grid) > 1 else grid[0]
@@ -128,7 +133,7 @@ def held_out_losses(
     the head by far less than the losses' own standard error. None where there is one item or one group.
     """
     wanted = np.eye(outputs)[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
-    mean, scale = _moments(features)
+    mean, scale = _moments(features, "each")
     fold = assign_folds(targets if kind == "single" else np.zeros(len(targets), dtype=int), groups, FOLDS, seed)
     if fold.max() == 0:
         return None
@@ -178,11 +183,16 @@ def assign_folds(classes: np.ndarray, groups: np.ndarray | None, folds: int, see
     return home[units]
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(D,) mean and standard deviation; infinity for a constant, which says nothing."""
-    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    scale[scale < 1e-8 * max(1.0, float(scale.max(initial=0)))] = np.inf
-    return mean, scale
+def _moments(features: np.ndarray, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """(D,) mean, and what to divide by."""
+    return features.mean(axis=0, dtype=np.float64), _scale(features.std(axis=0, dtype=np.float64), scaling)
+
+
+def _scale(deviation: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """(D,) each feature's deviation, or that of all; infinity for a constant, which says nothing."""
+    constant = deviation < 1e-8 * max(1.0, float(deviation.max(initial=0)))
+    scale = deviation if scaling == "each" else np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
+    return np.where(constant, np.inf, scale)
 
 
 def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -253,7 +263,7 @@ class Streamed:
     values: (R,) sums of squares on each axis. axes: (D, R).
     """
 
-    def __init__(self, features: Rows) -> None:
+    def __init__(self, features: Rows, scaling: Scaling = "each") -> None:
         self._features = features
         count, width = len(features), features.shape[1]
         total, power = np.zeros(width), np.zeros((width, width))
@@ -264,8 +274,7 @@ class Streamed:
             power += moved.T @ moved
         self.mean = shift + total / count
         covariance = power / count - np.outer(total, total) / count**2
-        self.scale = np.sqrt(np.maximum(np.diag(covariance), 0))
-        self.scale[self.scale < 1e-8 * max(1.0, float(self.scale.max(initial=0)))] = np.inf
+        self.scale = _scale(np.sqrt(np.maximum(np.diag(covariance), 0)), scaling)
         values, vectors = np.linalg.eigh(covariance / np.outer(self.scale, self.scale))
         keep = values > 1e-10 * max(float(values[-1]), 1e-300)
         self.values, self.axes = count * values[keep], vectors[:, keep]
@@ -305,6 +314,7 @@ def _fit_streamed(
     folds: int,
     criterion: Criterion,
     grid: tuple[float, ...],
+    scaling: Scaling,
     seed: int,
 ) -> LinearFit:
     """As `fit_linear`, for more features than are to be held. Items of equal weight where numbers are predicted."""
@@ -321,10 +331,11 @@ def _fit_streamed(
             folds=folds,
             criterion=criterion,
             grid=grid,
+            scaling=scaling,
             seed=seed,
         )
         strength, curve = small.strength, small.curve
-    rows = Streamed(features)
+    rows = Streamed(features, scaling)
     solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (rows.axes @ solution[:-1]).T / rows.scale
     return LinearFit(weight, solution[-1] - weight @ rows.mean, strength, curve)

@@ -18,7 +18,7 @@ from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
 from headstart.methods.finetune.probe import in_output_units
 from headstart.nn.encoder import Encoder
-from headstart.nn.linear import fit_linear
+from headstart.nn.linear import Scaling, fit_linear
 from headstart.nn.settle import settle_statistics
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.models import make_loop, new_model
@@ -61,7 +61,8 @@ def no_transfer_baselines(
     """
     batches = target.parts["train"].batches
     name, words = batches.modality.plain_words
-    plain = _linear(name, f"logistic regression on {words}", target, _plain(target).__getitem__, seed)
+    scaling = batches.modality.plain_scaling
+    plain = _linear(name, f"logistic regression on {words}", target, _plain(target).__getitem__, seed, scaling)
     if not random_network:
         return (plain,)
     bank = _random_network(target, source, seed)
@@ -136,7 +137,14 @@ def _random_network(target: Target, source: Source, seed: int) -> FeatureBank:
     return feature_bank(source, target.parts, load=load, prepare=smaller, about=about)
 
 
-def _linear(name: str, description: str, target: Target, features: Callable[[str], Rows], seed: int) -> Baseline:
+def _linear(
+    name: str,
+    description: str,
+    target: Target,
+    features: Callable[[str], Rows],
+    seed: int,
+    scaling: Scaling = "each",
+) -> Baseline:
     started = time.perf_counter()
     train, task = target.parts["train"], target.task
     fitted = fit_linear(
@@ -145,6 +153,7 @@ def _linear(name: str, description: str, target: Target, features: Callable[[str
         task.kind,
         len(task.outputs),
         groups=train.groups,
+        scaling=scaling,
         seed=seed,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -112,6 +112,8 @@ class Modality(ABC, Generic[C, K]):
 
     plain_words: ClassVar[tuple[str, str]]
     """Name of the baseline on plain features, and what they are."""
+    plain_scaling: ClassVar[Literal["each", "all"]] = "each"
+    """Of plain features under a linear head, as in `headstart.nn.linear.fit_linear`."""
 
     trees: ClassVar[bool] = False
     """Whether boosted trees on plain features are what people would take who have no pretrained network."""

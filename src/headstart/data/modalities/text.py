@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
@@ -54,6 +54,7 @@ class TextModality(Modality[TextInput, Text]):
     example: ClassVar[tuple[str, str]] = ("'A text.'", "other_texts.csv")
     checks: ClassVar[tuple[Check, ...]] = (empty,)
     plain_words: ClassVar[tuple[str, str]] = ("tf-idf", "tf-idf of words and letters")
+    plain_scaling: ClassVar[Literal["each", "all"]] = "all"  # rare terms are small on purpose
 
     def look(self, content: bytes, item: Item, contract: TextInput | None) -> Seen[Text]:
         text = self._text(item)

@@ -15,7 +15,9 @@ from headstart.core.extras import require
 RANK: Final = 1024
 """Dimensions that are kept, the strongest ones. Of as many training texts, or fewer, nothing is lost: a linear model
 with an L2 penalty stays within what its training items span."""
-SPARE, ROUNDS = 16, 2
+SPARE, ROUNDS = 16, 3
+TOGETHER: Final = 128
+"""Directions that are held at once for every term."""
 _WORD: Final = re.compile(r"\w+|[^\w\s]")
 LETTERS: Final = (1, 2, 3)
 """Lengths of runs of letters within words; in Chinese and its like these are the words."""
@@ -37,7 +39,8 @@ def tfidf(train: Sequence[str], others: Sequence[Sequence[str]]) -> list[np.ndar
 
     Counts are 1 + ln(count), weighted by the inverse document frequency ln((1 + N) / (1 + df)) + 1 over the training
     texts, each text of length one (Salton and Buckley 1988), turned onto the main directions of the training texts
-    (randomised range finder, Halko et al. 2011, algorithm 4.4). Terms that one training text alone has are left out.
+    (randomised subspace iteration, Halko et al. 2011, algorithm 4.4). Terms that only one training text has are left
+    out.
     """
     counted = [[Counter(terms(text)) for text in part] for part in (train, *others)]
     frequency = Counter(term for text in counted[0] for term in text)
@@ -46,8 +49,8 @@ def tfidf(train: Sequence[str], others: Sequence[Sequence[str]]) -> list[np.ndar
         return [np.zeros((len(part), 1), np.float32) for part in counted]
     idf = np.log((1 + len(train)) / (1 + np.array([frequency[term] for term in known]))) + 1
     matrices = [_matrix(part, known, idf) for part in counted]
-    basis = _directions(matrices[0])
-    return [np.asarray(matrix @ basis, np.float32) for matrix in matrices]
+    train_rows, dual = matrices[0], _directions(matrices[0])
+    return [_across(matrix, train_rows, dual) for matrix in matrices]
 
 
 def _matrix(part: Sequence[Counter[str]], known: dict[str, int], idf: np.ndarray) -> Any:
@@ -64,14 +67,22 @@ def _matrix(part: Sequence[Counter[str]], known: dict[str, int], idf: np.ndarray
 
 
 def _directions(matrix: Any) -> np.ndarray:
-    """(terms, D) orthonormal: an approximate basis of the space that the rows span, strongest first."""
-    rng = np.random.default_rng(0)
+    """(N, D): the main directions of the rows, strongest first, each as the sum of rows that it is."""
+    count = matrix.shape[0]
     size = min(RANK + SPARE, *matrix.shape)
-    basis = np.linalg.qr(matrix.T @ rng.standard_normal((matrix.shape[0], size)).astype(np.float32))[0]
-    for _ in range(ROUNDS if size < min(matrix.shape) else 0):
-        basis = np.linalg.qr(matrix.T @ np.linalg.qr(matrix @ basis)[0])[0]
-    small = np.asarray(matrix @ basis)
-    strength, turn = np.linalg.eigh(small.T @ small)
-    kept = np.argsort(strength)[::-1][:RANK]
-    directions: np.ndarray = basis @ turn[:, kept]
-    return directions
+    basis = np.eye(count, dtype=np.float32)
+    if size < count:
+        basis = np.linalg.qr(np.random.default_rng(0).standard_normal((count, size), np.float32))[0]
+        for _ in range(ROUNDS):
+            basis = np.linalg.qr(_across(matrix, matrix, basis))[0]
+    squares, turn = np.linalg.eigh((basis.T @ _across(matrix, matrix, basis)).astype(np.float64))
+    order = np.argsort(squares)[::-1][:RANK]
+    order = order[squares[order] > 1e-6 * squares[order[0]]]
+    dual: np.ndarray = (basis @ (turn[:, order] / np.sqrt(squares[order]))).astype(np.float32)
+    return dual
+
+
+def _across(rows: Any, others: Any, dual: np.ndarray) -> np.ndarray:
+    """(M, V), (N, V) and (N, D) -> (M, D): how the rows lie on sums of the others, some directions at a time."""
+    starts = range(0, dual.shape[1], TOGETHER)
+    return np.hstack([np.asarray(rows @ (others.T @ dual[:, at : at + TOGETHER]), np.float32) for at in starts])
