@@ -47,6 +47,7 @@ bench: $(VENV)/.dev ## the speed and the method comparison of docs/benchmarks.md
 
 results: $(VENV)/.dev ## what headstart reaches on real sets of every modality: docs/results.md (an hour)
 	@$(BIN)/python benchmarks/results.py
+	@$(BIN)/python benchmarks/cross_lingual.py
 	@$(MAKE) --no-print-directory docs
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ again and check every link

@@ -91,6 +91,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark-memory": result("memory"),
     "benchmark-startup": result("startup"),
     "results": result("results"),
+    "cross-lingual": result("cross_lingual"),
 }
 
 
