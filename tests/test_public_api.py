@@ -28,6 +28,7 @@ PUBLIC = (
     "doctor",
     "ensemble",
     "evaluate",
+    "explain",
     "fit",
     "install_sources",
     "list_sources",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headstart.recipes.doctor import doctor
     from headstart.recipes.ensemble import ensemble
     from headstart.recipes.evaluate import evaluate
+    from headstart.recipes.explain import explain
     from headstart.recipes.fit import fit, resume
     from headstart.recipes.predict import Prediction, predict
     from headstart.recipes.rank import Ranking, rank
@@ -57,6 +58,7 @@ _HOMES = {
     "doctor": "headstart.recipes.doctor:doctor",
     "ensemble": "headstart.recipes.ensemble:ensemble",
     "evaluate": "headstart.recipes.evaluate:evaluate",
+    "explain": "headstart.recipes.explain:explain",
     "fit": "headstart.recipes.fit:fit",
     "install_sources": "headstart.recipes.sources:install_sources",
     "list_sources": "headstart.recipes.sources:list_sources",
@@ -87,6 +89,7 @@ __all__ = [
     "doctor",
     "ensemble",
     "evaluate",
+    "explain",
     "fit",
     "install_sources",
     "list_sources",

@@ -70,9 +70,7 @@ def stream(
 ) -> Iterator[Prediction]:
     """As `predict`, each prediction as soon as its batch is done. What does not exist is noticed before the first."""
     loaded = model if isinstance(model, Loaded) else load_model(model)
-    one = isinstance(inputs, str | Path | Image.Image | np.ndarray | tuple)
-    dataset = _dataset([inputs] if one else list(inputs), loaded.task.modality)  # type: ignore[arg-type, list-item]
-    return _stream(loaded, dataset, batch_size, progress or Silent())
+    return _stream(loaded, items_of(inputs, loaded.task.modality), batch_size, progress or Silent())
 
 
 def _stream(model: Loaded, dataset: Dataset, batch_size: int, progress: Progress) -> Iterator[Prediction]:
@@ -111,9 +109,11 @@ def _views(batches: dict[Input, Batches], part: range) -> dict[Input, Tensor]:
     return {contract: made.evaluation(part) for contract, made in batches.items()}
 
 
-def _dataset(inputs: list[Given], modality: str) -> Dataset:
+def items_of(inputs: Given | Iterable[Given], modality: str) -> Dataset:
+    """What `predict` is given, as items without labels. Raises DataError for what is missing or nothing at all."""
+    one = isinstance(inputs, str | Path | Image.Image | np.ndarray | tuple)
     items: list[Item] = []
-    for number, given in enumerate(inputs):
+    for number, given in enumerate([inputs] if one else inputs):  # type: ignore[arg-type]
         if isinstance(given, str | Path):
             items += read_inputs([given], modality).items
         elif isinstance(given, tuple):

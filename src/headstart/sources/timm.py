@@ -45,13 +45,13 @@ class TimmEncoder(Encoder):
     def forward(self, batch: Tensor) -> Features:
         """batch: (B, 3, H, W) -> pooled (B, D); maps, one of (B, C, H, W), or tokens (B, T, D), class token first."""
         last = self.network.forward_features(batch)
+        maps: tuple[Tensor, ...] = ()
+        if isinstance(last, Tensor) and last.ndim == 4:
+            channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
+            maps = (last.permute(0, 3, 1, 2) if channels_last else last,)
+            last = maps[0].permute(0, 2, 3, 1) if channels_last else last  # what is pooled depends on the map
         pooled = self.network.forward_head(last, pre_logits=True)
-        if not isinstance(last, Tensor) or last.ndim not in (3, 4):
-            return Features(pooled)
-        if last.ndim == 3:
-            return Features(pooled, tokens=last)
-        channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
-        return Features(pooled, maps=(last.permute(0, 3, 1, 2) if channels_last else last,))
+        return Features(pooled, tokens=last if isinstance(last, Tensor) and last.ndim == 3 else None, maps=maps)
 
     def stages(self) -> tuple[str, ...]:
         return self._stages.names
