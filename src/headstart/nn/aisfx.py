@@ -20,7 +20,8 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
+        out: Tensor = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
+        return out
 
 
 class AiSfx(nn.Module):

@@ -30,5 +30,5 @@ class Resemblyzer(nn.Module):
         for layer in self.lstm:
             x, _ = layer(x)
         directions = nn.functional.normalize(self.linear(x[:, -1]).relu(), dim=1)
-        tokens = directions.unflatten(0, parts.shape[:2])
+        tokens = directions.unflatten(0, parts.shape[:2])  # type: ignore[no-untyped-call]
         return Features(nn.functional.normalize(mean_of_sounding(tokens, parts), dim=1), tokens=tokens)

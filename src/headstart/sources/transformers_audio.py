@@ -53,7 +53,7 @@ class AudioTransformer(Encoder):
 
     def _filled(self, batch: Tensor) -> Tensor:
         """(B, bands, frames) -> (B, bands, max_length), the rest a level of zero, as in training."""
-        mel = self.input.mel
+        mel = self.input.mel if isinstance(self.input, AudioInput) else None
         missing = self.network.config.max_length - batch.shape[2]
         return nn.functional.pad(batch, (0, missing), value=-mel.mean / mel.std if mel else 0.0)
 

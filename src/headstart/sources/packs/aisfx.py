@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.core.card import Architecture, AudioInput, Mel, SourceCard
 from headstart.sources.packs.pack import ENCODER, Origin, Pack
@@ -23,7 +23,7 @@ def convert(data: bytes) -> dict[str, Tensor]:
     import torch
 
     scalar = np.int64(0).__reduce__()[0]
-    known = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, type(np.dtype(np.int64))]
+    known: list[Any] = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, type(np.dtype(np.int64))]
     with torch.serialization.safe_globals(known):  # beside the tensors lie the numbers of its classes
         tensors, _ = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     start = "embedding_net."
