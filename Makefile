@@ -21,7 +21,7 @@ demo: $(VENV)/.bundled ## fit a classifier on the photos in examples/clothing an
 	@$(BIN)/headstart fit examples/clothing --out runs/demo --overwrite
 
 test: $(VENV)/.dev ## run the tests with coverage (PYTEST="-k name -x" adds options)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not network" $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not network" $(PYTEST)
 
 test-network: $(VENV)/.dev ## run the tests that talk to a package index
 	@$(BIN)/python -m pytest -q -m network $(PYTEST)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from headstart.cli import app as cli
 from headstart.features.store import FeatureStore
 from headstart.testing.models import save_tiny_model
 
@@ -40,14 +42,19 @@ def test_info_and_clear(tmp_path: Path) -> None:
     assert headstart(tmp_path, "cache", "info")["features"]["shelves"] == []
 
 
-def test_a_second_fit_encodes_nothing_and_says_the_same(toy_photos: Path, tmp_path: Path) -> None:
+def test_a_second_fit_encodes_nothing_and_says_the_same(
+    toy_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first in this process, the second in one of its own, which knows nothing but what is on disk."""
     source = save_tiny_model(tmp_path / "source")
 
-    def fit(out: str) -> Any:
-        options = ("--source", str(source), "--method", "probe", "--track", "none", "--out", str(tmp_path / out))
-        return headstart(tmp_path / "cache", "fit", str(toy_photos), *options)
+    def command(out: str) -> list[str]:
+        options = ["--source", str(source), "--method", "probe", "--track", "none", "--out", str(tmp_path / out)]
+        return ["fit", str(toy_photos), *options]
 
-    first, second = fit("first"), fit("second")
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    assert cli.run([*command("first"), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out), headstart(tmp_path / "cache", *command("second"))
     assert first["cost"]["items_encoded"] == 2 * sum(first["n"].values())  # the source and the random network
     assert second["cost"]["items_encoded"] == 0
     for metrics in (first, second):

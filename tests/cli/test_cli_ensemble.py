@@ -43,8 +43,10 @@ def test_it_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None
     assert all(option in out for option in ("--weights", "--combine", "--seed", "--json", "--overwrite"))
 
 
-def test_two_runs_become_one_that_predicts(runs: list[Path], toy_photos: Path, tmp_path: Path) -> None:
-    """Real processes. The last line says gain and cost; the model folder needs the members' runs no more."""
+def test_two_runs_become_one_that_predicts(
+    capsys: pytest.CaptureFixture[str], runs: list[Path], toy_photos: Path, tmp_path: Path
+) -> None:
+    """Joined by a real process. The last line says gain and cost; the model folder needs the members' runs no more."""
     out = tmp_path / "both"
     made = headstart_process("ensemble", *runs, "--out", out, "--weights", "validation")
     assert (made.returncode, made.stderr) == (0, "")
@@ -54,9 +56,9 @@ def test_two_runs_become_one_that_predicts(runs: list[Path], toy_photos: Path, t
     assert "times its size on disk" in last
     assert "orth it" in last
     moved = out.rename(tmp_path / "moved")
-    said = headstart_process("predict", moved, toy_photos / "test" / "disc", "--json")
-    assert said.returncode == 0, said.stderr
-    assert len(json.loads(said.stdout)) == 6
+    capsys.readouterr()
+    assert cli.run(["predict", str(moved), str(toy_photos / "test" / "disc"), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 6
 
 
 def headstart_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -150,7 +150,7 @@ for start in range(begin, begin + 60, 4):
     code = tmp_path / "code"
     code.mkdir()
     (code / "tests_store.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(code)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), *sys.path])}
     writers = [
         subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "store"), str(begin)], env=environment)
         for begin in (0, 60)

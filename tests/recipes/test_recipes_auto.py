@@ -19,6 +19,7 @@ from headstart.core.errors import ConfigError
 from headstart.core.progress import Silent
 from headstart.data.read import read_dataset
 from headstart.methods import METHODS
+from headstart.recipes import baselines
 from headstart.recipes import fit as fitting
 from headstart.recipes.auto.search import Search
 from headstart.recipes.fit import fit, resume
@@ -256,6 +257,7 @@ def test_no_choice_sees_a_test_label(
         reached.append(outcome)
         return Run(place)
 
+    monkeypatch.setattr(baselines, "SCRATCH_MOST_EPOCHS", 12)
     monkeypatch.setattr(fitting, "prepare", poisoned)
     monkeypatch.setattr(fitting, "publish", published)
     options = {} if method in ("auto", "probe") else {"epochs": 1}

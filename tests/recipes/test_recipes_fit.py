@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import headstart.recipes.baselines
 import headstart.recipes.publish
 from headstart.artifacts.load import load_model
 from headstart.core.errors import ArtifactError, ConfigError, DataError, SourceError
@@ -130,8 +131,9 @@ def test_test_labels_cannot_reach_the_model(finished: Run, toy_photos: Path, wei
 
 
 def test_the_full_verdict_trains_from_scratch_and_writes_down_how_long(
-    toy_photos: Path, weights: str, tmp_path: Path
+    toy_photos: Path, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(headstart.recipes.baselines, "SCRATCH_MOST_EPOCHS", 12)
     run = fit(
         toy_photos, source=weights, method="probe", out=tmp_path / "a", verdict="full", options={"batch_size": 12}
     )
