@@ -68,7 +68,7 @@ def kill_at_row(words: list[str], folder: Path, row: int) -> None:
     """Start the process and kill it as soon as its log has that many rows, which is in the middle of an epoch."""
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while count_rows(folder) < row:
             assert process.poll() is None, "the process ended before it could be killed"
             assert time.monotonic() < deadline
