@@ -12,11 +12,13 @@ import torch
 import torchvision
 import transformers
 
+from headstart.core.card import TableInput
 from headstart.core.source import Source
 from headstart.sources import PACKS, resolve
 from headstart.sources.spectrogram import heard
+from headstart.sources.tables import TableNetwork
 from headstart.testing.models import save_tiny_model
-from headstart.testing.sources import CHECKS, Check, tiny_audio_source, tiny_source, tiny_text_source
+from headstart.testing.sources import CHECKS, Check, tiny_audio_source, tiny_source, tiny_table_source, tiny_text_source
 from headstart.testing.transformers import save_audio_network
 
 
@@ -79,6 +81,12 @@ def audio_folder(model_type: str, **options: object) -> Callable[[Path], Source]
     return make
 
 
+def table_network(name: str) -> Source:
+    contract = tiny_table_source().card.input
+    assert isinstance(contract, TableInput)
+    return TableNetwork(name, contract)
+
+
 def earlier_run(folder: Path) -> Source:
     save_tiny_model(folder / "run" / "model")
     return resolve(str(folder / "run"))
@@ -101,6 +109,10 @@ MAKERS: dict[str, Callable[[Path], Source]] = {
     "transformers wavlm": audio_folder("wavlm"),
     "transformers whisper": audio_folder("whisper"),
     "transformers ast": audio_folder("audio-spectrogram-transformer"),
+    "tiny table": lambda folder: tiny_table_source(3),
+    "mlp": lambda folder: table_network("mlp"),
+    "resnet": lambda folder: table_network("resnet"),
+    "ft-transformer": lambda folder: table_network("ft-transformer"),
     "tiny audio": lambda folder: tiny_audio_source(3),
     "heard": lambda folder: heard(tiny_source(3), 1.0),
     "run": earlier_run,

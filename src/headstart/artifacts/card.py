@@ -134,12 +134,15 @@ def _body(
     example = modality.example[0]
     named = dict.fromkeys(f"`{source.name}` (trained on {source.trained_on})" for source in sources)
 
+    began = f"pretrained source{'s' if len(named) > 1 else ''}"
+    if not any(source.pretrained for source in sources):
+        began = "network with random weights"
+
     yield f"# {_plain(facts.name)}"
     yield ""
     yield (
-        f"Predicts {kind} {shown}{more} for each {modality.noun}. Made by headstart {__version__} from the pretrained "
-        f"source{'s' if len(named) > 1 else ''} {' and '.join(named)} with the method `{method}`."
-        + (f" {joined}" if joined else "")
+        f"Predicts {kind} {shown}{more} for each {modality.noun}. Made by headstart {__version__} from the {began} "
+        f"{' and '.join(named)} with the method `{method}`." + (f" {joined}" if joined else "")
     )
     yield ""
     yield "## Intended use"

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import typer
 
+
+class Standardise(StrEnum):
+    source = "source"
+    cohort = "per-cohort"
+
+
 Input = typer.Option(
-    None, "--input", metavar="COL", help="Column of a table with the texts, or the files; two, with a comma: pairs."
+    None,
+    "--input",
+    metavar="COL",
+    help="Column of a table with texts or files; two, with a comma: pairs; of numbers and categories: 'a,b,gene_*'.",
 )
 Label = typer.Option(None, "--label", metavar="COL", help="Column of the labels; several, with commas, for numbers.")
 Group = typer.Option(None, "--group", metavar="COL", help="Column of what must stay together (a patient).")
 Split = typer.Option(None, "--split", metavar="COL", help="Column of train, validation, test.")
+By = typer.Option(
+    Standardise.source, "--standardise", help="A table's numbers as the model was trained, or by these very rows."
+)

@@ -22,6 +22,7 @@ def command(
     split: str = columns.Split,
     seed: int = typer.Option(0, min=0, help="Of the resampling that gives the intervals."),
     batch_size: int = typer.Option(32, min=1, help="Items at a time."),
+    standardise: columns.Standardise = columns.By,
     as_json: bool = Json,
 ) -> None:
     """Judge a fitted model on labelled DATA: its test split where it has one, else all of it."""
@@ -37,6 +38,7 @@ def command(
             split=split,
             seed=seed,
             batch_size=batch_size,
+            standardise=standardise.value,
             progress=progress,
         )
     tell(f"{found['model']} on {found['items']} of {found['data']}: n = {found['n']['test']}", as_json=as_json)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from headstart.cli import columns
 from headstart.cli.output import Json, print_json
 from headstart.cli.progress import Terminal
 
@@ -18,16 +19,17 @@ EPILOG = "Example: headstart predict runs/mine new.jpg more_photos/"
 
 def command(
     model: Path = typer.Argument(..., metavar="MODEL", help="A run folder, or its model/."),
-    inputs: list[str] = typer.Argument(..., metavar="INPUT...", help="Files, folders of them, or texts."),
+    inputs: list[str] = typer.Argument(..., metavar="INPUT...", help="Files, folders of them, texts, or tables."),
     top: int = typer.Option(1, min=1, help="How many labels to show of each item."),
     batch_size: int = typer.Option(32, min=1, help="Items at a time."),
+    standardise: columns.Standardise = columns.By,
     as_json: bool = Json,
 ) -> None:
     """Label items with a fitted model: the label and its probability, a line each, as they are done."""
     with Terminal() as progress:
         from headstart.recipes.predict import stream
 
-        answers = stream(model, inputs, batch_size=batch_size, progress=progress)
+        answers = stream(model, inputs, batch_size=batch_size, standardise=standardise.value, progress=progress)
         if as_json:
             return print_json([answer.to_json() for answer in answers])
         for answer in answers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from headstart.core.errors import DataError
@@ -14,6 +14,7 @@ from headstart.data.images import is_image_name
 from headstart.data.readers import READERS
 from headstart.data.readers.base import Columns
 from headstart.data.readers.folder import KINDS, walk_files
+from headstart.data.readers.table import TableReader, read_unlabelled
 
 
 def read_dataset(
@@ -47,10 +48,12 @@ def read_dataset(
 def read_inputs(given: Iterable[str | Path], modality: str = "image") -> Dataset:
     """Items without labels: files as they are given, and all files of the modality below the folders that are given.
 
-    Of texts, what is no file is itself a text, and a .txt file holds a text a line.
+    Of texts, what is no file is itself a text, and a .txt file holds a text a line. Of tables every row is an item.
     Raises DataError naming a path that does not exist, and where there is nothing at all.
     """
     wanted = list(given)
+    if modality == "table":
+        return _rows(wanted)
     kind = next((kind for kind in KINDS if kind.modality == modality), None)
     if kind is None:
         raise DataError(f"a model of the modality {modality} takes no files of its own. Give a table of items.")
@@ -78,6 +81,22 @@ def read_inputs(given: Iterable[str | Path], modality: str = "image") -> Dataset
         )
     name = str(wanted[0]) if len(wanted) == 1 else f"{len(items)} inputs"
     return Dataset(name, tuple(items.values()), modality=kind.modality, kind="none")
+
+
+def _rows(wanted: Sequence[str | Path]) -> Dataset:
+    """The rows of tables, with all their columns."""
+    parts = []
+    for path in map(Path, wanted):
+        if not _exists(path):
+            raise DataError(_missing(path))
+        if not TableReader().accepts(str(path)):
+            raise DataError(
+                f"{path} is no table. Expected rows with the model's columns, in a .csv, .jsonl or .parquet."
+            )
+        parts.append(read_unlabelled(path))
+    items = tuple(item for part in parts for item in part.items)
+    findings = tuple(finding for part in parts for finding in part.findings)
+    return Dataset(", ".join(map(str, wanted)), items, modality="table", kind="none", findings=findings)
 
 
 def _exists(path: Path) -> bool:

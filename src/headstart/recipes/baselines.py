@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from headstart.core.types import Rows
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
 from headstart.methods.finetune.probe import in_output_units
+from headstart.nn import boosting
 from headstart.nn.encoder import Encoder
 from headstart.nn.linear import Scaling, fit_linear
 from headstart.nn.settle import settle_statistics
@@ -56,15 +57,20 @@ def probe_baseline(target: Target, bank: FeatureBank, seed: int) -> Baseline:
 def no_transfer_baselines(
     target: Target, source: Source, seed: int, *, random_network: bool = True
 ) -> tuple[Baseline, ...]:
-    """What the same head makes of plain features (raw pixels, counts of words), and of the source's own network with
-    random weights (where `random_network`; of pictures at half the resolution, a quarter of the cost).
+    """What the same head makes of plain features (raw pixels, counts of words), what boosted trees make of a table's,
+    and the head of the source's own network with random weights (where `random_network`; of pictures at half the
+    resolution, a quarter of the cost).
     """
-    batches = target.parts["train"].batches
-    name, words = batches.modality.plain_words
-    scaling = batches.modality.plain_scaling
-    plain = _linear(name, f"logistic regression on {words}", target, _plain(target).__getitem__, seed, scaling)
+    modality, features = target.parts["train"].batches.modality, _plain(target)
+    name, words = modality.plain_words
+    trees = modality.trees and boosting.installed()
+    hint = " (boosted trees, too, with headstart[tables])" if modality.trees and not trees else ""
+    description = f"logistic regression on {words}{hint}"
+    plain = [_linear(name, description, target, features.__getitem__, seed, modality.plain_scaling)]
+    if trees:
+        plain.append(_boosted(words, target, features, seed))
     if not random_network:
-        return (plain,)
+        return tuple(plain)
     bank = _random_network(target, source, seed)
     untrained = _linear(
         "random_network",
@@ -73,7 +79,7 @@ def no_transfer_baselines(
         bank,
         seed,
     )
-    return plain, replace(untrained, encoded=bank.encoded)
+    return (*plain, replace(untrained, encoded=bank.encoded))
 
 
 def best_of(name: str, baselines: tuple[Baseline, ...]) -> Baseline:
@@ -157,12 +163,26 @@ def _linear(
         seed=seed,
     )
 
-    def scores(role: str) -> np.ndarray:
-        return task.scores(fitted.logits(features(role)))
+    return _judged(name, description, target, lambda role: fitted.logits(features(role)), started)
 
-    validation = target.parts["validation"]
-    value = task.metrics(validation.targets, scores("validation"))[task.primary] if len(validation) else 0.0
-    return Baseline(name, description, scores("test"), value, time.perf_counter() - started)
+
+def _boosted(words: str, target: Target, features: Mapping[str, np.ndarray], seed: int) -> Baseline:
+    started = time.perf_counter()
+    train, task = target.parts["train"], target.task
+    wanted = in_output_units(task, train.targets)
+    logits = boosting.fit_boosted(features["train"], wanted, task.kind, len(task.outputs), seed)
+    description = f"gradient boosting (LightGBM, {boosting.ROUNDS} rounds) on {words}"
+    return _judged("boosted trees", description, target, lambda role: logits(features[role]), started)
+
+
+def _judged(
+    name: str, description: str, target: Target, logits: Callable[[str], np.ndarray], started: float
+) -> Baseline:
+    task, validation = target.task, target.parts["validation"]
+    value = 0.0
+    if len(validation):
+        value = task.metrics(validation.targets, task.scores(logits("validation")))[task.primary]
+    return Baseline(name, description, task.scores(logits("test")), value, time.perf_counter() - started)
 
 
 def _plain(target: Target) -> dict[str, np.ndarray]:

@@ -17,7 +17,8 @@ from headstart.data.dataset import Dataset, LabelKind
 from headstart.data.read import read_dataset
 from headstart.evaluation.evaluate import evaluate as judge
 from headstart.evaluation.predictions import Predictions
-from headstart.recipes.predict import BATCH_SIZE, logits_of
+from headstart.recipes.choose import Standardise
+from headstart.recipes.predict import BATCH_SIZE, logits_of, of_cohort, unlike
 
 KINDS: dict[str, LabelKind] = {"single": "class", "multi": "multilabel", "number": "number"}
 
@@ -32,13 +33,15 @@ def evaluate(
     split: str | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    standardise: Standardise = "source",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge a model on labelled data, each metric with its 95 % interval.
 
     model: a run folder, its `model/`, or one that `headstart.load` gave. data: as in `fit`. Its test items are
     judged where it has any, else all items; `"items"` says which. input, label, group, split: columns of a table.
-    seed: of the bootstrap.
+    seed: of the bootstrap. standardise: "per-cohort" sees a table's numbers by the means and deviations of the items
+    that are judged, without their labels.
 
     Returns the form of `metrics.json` (`"n"`, `"test"`), with `"per_class"`, `"confusion"` and `"notes"`.
     Raises DataError for labels that the model does not know, items that cannot be read, or no labels at all.
@@ -46,6 +49,9 @@ def evaluate(
     loaded = model if isinstance(model, Loaded) else load_model(model)
     progress = progress or Silent()
     dataset, items = items_to_judge(loaded, data, input=input, label=label, group=group, split=split)
+    differing = unlike(loaded, dataset)
+    if standardise == "per-cohort":
+        loaded, items = of_cohort(loaded, dataset), f"{items}, standardised by themselves,"
     found = predictions(loaded, dataset, batch_size=batch_size, progress=progress)
     judged = judge(found.task, found.targets, found.scores, groups=found.groups, seed=seed)
     return {
@@ -69,7 +75,7 @@ def evaluate(
         ],
         "outputs": list(loaded.task.outputs),
         "confusion": [list(row) for row in judged.confusion],
-        "notes": [*judged.notes, *(finding.message for finding in dataset.findings)],
+        "notes": [*judged.notes, *(finding.message for finding in (*differing, *dataset.findings))],
     }
 
 

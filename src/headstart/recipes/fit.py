@@ -110,6 +110,8 @@ def fit(
         train = train_config(options)
         chosen = suited(source, dataset, seed, standardise=train.standardise)
         if method == "auto" and not chosen.card.pretrained:
+            if budget is not None:
+                progress.say(f"{chosen.card.name} has random weights and one way to train: the budget is passed over.")
             method, budget = "scratch", None
         recipe = Recipe(
             headstart=__version__,
@@ -217,8 +219,9 @@ def _run(
                 baselines = {
                     "no_transfer": best_of("no_transfer", found),
                     **{baseline.name: baseline for baseline in found},
-                    "probe": probe_baseline(target, bank, recipe.seed),
                 }
+                if source.card.pretrained:
+                    baselines["probe"] = probe_baseline(target, bank, recipe.seed)
             if recipe.verdict == "full":
                 progress.stage("baseline from scratch")
                 budget = watch.stages["method"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from headstart.artifacts.load import Loaded, LoadedModel, load_model
-from headstart.core.card import Input
-from headstart.core.errors import DataError
+from headstart.core.card import Input, TableInput
+from headstart.core.errors import ConfigError, DataError
 from headstart.core.progress import Progress, Silent
-from headstart.data.dataset import Dataset, Item
+from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.kept import Kept
 from headstart.data.loader import Batches, prefetch
+from headstart.data.modalities import MODALITIES
 from headstart.data.read import read_inputs
+from headstart.recipes.choose import Standardise
 
-Given = str | Path | Image.Image | np.ndarray | tuple[str, str]
+Given = str | Path | Image.Image | np.ndarray | tuple[str, str] | dict[str, Any]
 """A file, a folder, an open image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4); for a model of texts, a text or the
-two of a pair."""
+two of a pair; for one of tables, a table, or a row as its cells by column."""
 
 BATCH_SIZE = 32
 
@@ -50,15 +52,17 @@ def predict(
     inputs: Given | Iterable[Given],
     *,
     batch_size: int = BATCH_SIZE,
+    standardise: Standardise = "source",
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """One prediction an input, in order; a folder stands for every image below it.
 
     model: a run folder, its `model/`, or one that `headstart.load` gave. Memory use does not grow with the inputs.
+    standardise: "per-cohort" sees a table's numbers by the means and deviations of these very rows.
 
     Raises DataError naming an input that is missing or cannot be read, ArtifactError for a model that is not whole.
     """
-    return list(stream(model, inputs, batch_size=batch_size, progress=progress))
+    return list(stream(model, inputs, batch_size=batch_size, standardise=standardise, progress=progress))
 
 
 def stream(
@@ -66,11 +70,39 @@ def stream(
     inputs: Given | Iterable[Given],
     *,
     batch_size: int = BATCH_SIZE,
+    standardise: Standardise = "source",
     progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """As `predict`, each prediction as soon as its batch is done. What does not exist is noticed before the first."""
     loaded = model if isinstance(model, Loaded) else load_model(model)
-    return _stream(loaded, items_of(inputs, loaded.task.modality), batch_size, progress or Silent())
+    dataset, progress = items_of(inputs, loaded.task.modality), progress or Silent()
+    for finding in unlike(loaded, dataset):
+        progress.say(finding.message)
+    if standardise == "per-cohort":
+        loaded = of_cohort(loaded, dataset)
+    return _stream(loaded, dataset, batch_size, progress)
+
+
+def unlike(model: Loaded, dataset: Dataset) -> list[Finding]:
+    """What there is to say of items that the model was not made for. Raises DataError where they cannot be shown."""
+    contracts = dict.fromkeys(member.contract for member in model.members)
+    found = [finding for c in contracts for finding in MODALITIES[c.modality].fits(dataset, c)]
+    return list(dict.fromkeys(found))
+
+
+def of_cohort(model: Loaded, dataset: Dataset) -> Loaded:
+    """The model as it sees a table's numbers by the means and deviations of all rows of `dataset`, whose labels stay
+    out of it: right where a whole cohort was measured on another scale. Raises ConfigError where it takes no table."""
+    from headstart.data.modalities.table import restandardised
+
+    def one(member: LoadedModel) -> LoadedModel:
+        if not isinstance(member.contract, TableInput):
+            raise ConfigError(f"{model.folder} takes no tables, so there is nothing to standardise by cohort.")
+        return replace(member, contract=restandardised(member.contract, [item.cells for item in dataset.items]))
+
+    if isinstance(model, LoadedModel):
+        return one(model)
+    return replace(model, members=tuple(map(one, model.members)))
 
 
 def _stream(model: Loaded, dataset: Dataset, batch_size: int, progress: Progress) -> Iterator[Prediction]:
@@ -111,11 +143,13 @@ def _views(batches: dict[Input, Batches], part: range) -> dict[Input, Tensor]:
 
 def items_of(inputs: Given | Iterable[Given], modality: str) -> Dataset:
     """What `predict` is given, as items without labels. Raises DataError for what is missing or nothing at all."""
-    one = isinstance(inputs, str | Path | Image.Image | np.ndarray | tuple)
+    one = isinstance(inputs, str | Path | Image.Image | np.ndarray | tuple | dict)
     items: list[Item] = []
     for number, given in enumerate([inputs] if one else inputs):  # type: ignore[arg-type]
         if isinstance(given, str | Path):
             items += read_inputs([given], modality).items
+        elif isinstance(given, dict):
+            items.append(Item(f"row {number}", tuple(given.values()), columns=tuple(given)))
         elif isinstance(given, tuple):
             items.append(Item(f"pair {number}", given))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Outcome:
 def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progress, watch: Stopwatch) -> Run:
     """Write model, predictions, report and, last of all, `metrics.json`."""
     target, task, recipe = outcome.target, outcome.target.task, outcome.recipe
-    test = target.parts["test"]
+    test, carried = target.parts["test"], _carried(outcome.fitted)
     progress.stage("judging")
     with watch("judging"):
         temperature = calibrated(task, outcome.fitted.logits["validation"], target.parts["validation"].targets)
@@ -92,9 +92,12 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
                 against=CALLED.get(name, name),
                 groups=test.groups,
                 seed=recipe.seed,
+                subject="transfer" if carried else "the network trained from scratch",
             )
             for name, baseline in outcome.baselines.items()
         }
+        if not carried:
+            verdicts = {name: _of_no_transfer(found) for name, found in verdicts.items()}
         robust = _robust(outcome, outcome.fitted.members[0].parts["test"])
     progress.stage("saving")
     metrics = _metrics(outcome, judged, before, baselines, verdicts, robust, temperature)
@@ -130,6 +133,17 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
     folder.write_json(place / "metrics.json", metrics)
     return Run(place)
+
+
+def _carried(fitted: Fitted) -> bool:
+    """Whether there was anything to transfer: weights that had learned something, and a method that took them."""
+    return fitted.method != "scratch" and any(member.source.pretrained for member in fitted.members)
+
+
+def _of_no_transfer(found: Verdict) -> Verdict:
+    """A gain is the network's then, and says nothing of transfer."""
+    words = f"Nothing was transferred: the network began with random weights. {found.words}"
+    return replace(found, transfer="neutral", words=words)
 
 
 def calibrated(task: Task, logits: np.ndarray, targets: np.ndarray) -> float:

@@ -261,6 +261,11 @@ def _candidates(
     known = [entry for entry in catalog.entries() if entry.card.modality in takes(dataset.modality)]
     here = {entry.card.name: suited(entry.card.name, dataset, seed) for entry in known if entry.availability.here}
     absent = tuple({"source": e.card.name, "how": e.availability.how} for e in known if not e.availability.here)
+    if not here and dataset.modality == "table":
+        raise ConfigError(
+            f"no pretrained source is known that fits the columns of {dataset.name}. Name runs on tables with "
+            "columns of the same names: --source runs/a."
+        )
     if not here:
         default_source(dataset)  # says what to install
     return here, absent

@@ -65,7 +65,7 @@ def inputs(
     """
     if given is not None:
         names = several(name, "input", given, known, free)
-        kinds = {holds(values(found)) for found in names}
+        kinds = {_kind(values(found), found, len(names) > 2) for found in names}
         if len(names) == 1 and kinds != {"number"}:
             (kind,) = kinds
             return Inputs(tuple(names), kind if kind in ("image", "audio") else "text")
@@ -77,7 +77,7 @@ def inputs(
             f"{name}: --input names {len(names)} columns: {', '.join(names[:SHOWN])}. "
             "Expected one, the two of a pair of texts, or any number that hold numbers or categories."
         )
-    kinds_of = {found: holds(values(found)) for found in free}
+    kinds_of = {found: _kind(values(found), found, len(free) > 1) for found in free}
     for kind, usually in (("image", FILE_NAMES), ("audio", FILE_NAMES), ("text", TEXT_NAMES)):
         likely = [found for found in free if kinds_of[found] == kind]
         best = likely[0] if len(likely) == 1 else usual(usually, likely)
@@ -99,6 +99,13 @@ def inputs(
         f"{name}: one column must hold paths of images or recordings, or text, or some numbers or categories, and none "
         f"of the columns {', '.join(known)} does. Name it with --input."
     )
+
+
+def _kind(values: Sequence[Any], name: str, among_others: bool) -> str:
+    """What a column holds; beside other columns, texts that are few and repeated are names of categories."""
+    kind = holds(values)
+    few = 10 * len({repr(value) for value in values}) <= len(values)
+    return "word" if kind == "text" and few and among_others and name.lower() not in TEXT_NAMES else kind
 
 
 def holds(values: Sequence[Any]) -> Literal["image", "audio", "text", "word", "number", ""]:
