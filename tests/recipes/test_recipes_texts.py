@@ -91,6 +91,15 @@ def test_the_model_brings_its_tokenizer(finished: Run, tmp_path: Path, monkeypat
         load_model(moved)
 
 
+def test_a_run_on_texts_is_a_source_where_its_own_source_is_not(
+    finished: Run, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(assets, "_given", {})
+    run = fit(reviews, source=str(finished.path), method="probe", out=tmp_path / "next", verdict="none")
+    assert run.metrics["test"]["accuracy"]["value"] > 0.8
+
+
 def test_predict_takes_texts_lines_of_a_file_and_folders(finished: Run, tmp_path: Path) -> None:
     lines = tmp_path / "lines.txt"
     lines.write_text("a good great day\n\na dull dark bad room\n")

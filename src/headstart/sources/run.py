@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from headstart.core import assets
 from headstart.core.card import Architecture, SourceCard, input_from_json
 from headstart.core.errors import SourceError
 from headstart.core.source import Availability, Source
@@ -61,6 +62,7 @@ class RunSource(Source):
             )
         if found.get("format") != FORMAT:
             raise SourceError(f"{file} is of format {found.get('format')!r}; this headstart reads format {FORMAT}.")
+        assets.look_in(self._model / assets.FOLDER)
         return dict(found)
 
     @cached_property
