@@ -2,8 +2,9 @@
 
 Run:     python examples/gene_expression.py A.csv B.csv --label clin_er --input "g*" [--source mlp]
 Cost:    under a minute for 150 patients and 254 genes on 2 CPU cores
-Expect:  the model of A is hardly better than guessing on B as it stands, and far better once B is standardised by
-         itself; a model of B that starts from A's is as good with fewer patients
+Expect:  on two breast cancer cohorts of 150 patients with 254 genes, A's model of the receptor guesses on B as it
+         stands (balanced accuracy .50) and is right once B is standardised by itself (.85 to .91); on the 23
+         patients that test B's own model, transfer cannot be told from none
 """
 
 from __future__ import annotations

@@ -189,6 +189,13 @@ def test_a_run_without_transfer_says_so(finished: Run) -> None:
     assert "network with random weights" in (finished.model / "card.md").read_text()
 
 
+@pytest.mark.parametrize("network", ["resnet", "ft-transformer"])
+def test_other_networks_for_tables(cohort: Path, tmp_path: Path, network: str) -> None:
+    run = fit(cohort, source=network, out=tmp_path / "r", options=FAST, track=(), verdict="none")
+    assert run.metrics["source"] == network
+    assert run.metrics["test"]["accuracy"]["value"] > 0.6
+
+
 def test_predict_takes_tables_and_rows(finished: Run, tmp_path: Path) -> None:
     rows = patients(20, seed=5)
     answers = predict(finished.path, table(tmp_path / "new.csv", rows, HEADER[:-1]))

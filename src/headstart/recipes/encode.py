@@ -62,5 +62,6 @@ def weights_digest(encoder: Encoder) -> str:
     digest = hashlib.sha256()
     for name, tensor in encoder.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+        flat = tensor.detach().cpu().reshape(-1)  # a count has no dimension to view
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -50,7 +50,7 @@ class Outcome:
 
 def toy(kind: Kind, contract: Input, items: int, seed: int) -> Part:
     """Made-up inputs of a contract in which one of three things stands out, which says the target: the mean colour of a
-    noise picture, the word that a text is full of, the pitch of a sound, the column that is large.
+    noise picture, the word that a text is full of, the pitch of a sound, the number that is large.
     """
     rng = np.random.default_rng(seed)
     which = rng.integers(0, 3, items)
@@ -73,8 +73,11 @@ def _inputs(contract: Input, which: np.ndarray, rng: np.random.Generator) -> Ten
         words[:, 2:8] = (known // 4 * (which + 1))[:, None]
         return torch.from_numpy(np.stack([words, np.zeros_like(words)], axis=1))
     elif isinstance(contract, TableInput):
-        made = rng.normal(size=(items, len(contract.columns)))
-        made[np.arange(items), which] += 3
+        levels = np.array([len(column.levels) for column in contract.columns])
+        made = np.where(levels, rng.integers(-1, np.maximum(levels, 1), (items, len(levels))), 0.0)
+        numbers = np.flatnonzero(levels == 0)
+        made[:, numbers] = rng.normal(size=(items, len(numbers)))
+        made[np.arange(items), numbers[which]] += 3
     elif contract.mel is None:
         tone = np.sin(2 * np.pi / 20 * (which + 1)[:, None] * np.arange(contract.samples))
         made = 0.3 * tone + 0.05 * rng.normal(size=(items, contract.samples))
