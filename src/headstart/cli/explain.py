@@ -20,7 +20,7 @@ def command(
     model: Path = typer.Argument(..., metavar="MODEL", help="A run folder, or its model/."),
     inputs: list[str] = typer.Argument(..., metavar="INPUT...", help="Files, folders of them, or texts."),
     target: str = typer.Option(None, "--target", metavar="LABEL", help="Explain this label, not the one it gives."),
-    method: str = typer.Option("auto", "--method", help="auto, grad-cam or integrated-gradients."),
+    method: str = typer.Option("auto", "--method", help="auto, grad-cam, integrated-gradients or occlusion."),
     out: Path = typer.Option(None, "--out", metavar="FILE.html", help="Write one page that shows all of them."),
     pictures: Path = typer.Option(None, "--pictures", metavar="FOLDER", help="Write a PNG of each into this folder."),
     as_json: bool = Json,

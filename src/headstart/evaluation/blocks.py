@@ -1,4 +1,4 @@
-"""Maps of attributions on coarser grids."""
+"""Maps of attributions over other cells."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import numpy as np
 
 def blocks(map: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """(h, w) sums -> (rows, columns) sums over the same area; a cell is spread evenly over those it lies in."""
-    return _along(_along(map, rows).T, columns).T
+    height, width = (np.linspace(0, 1, side + 1) for side in map.shape)
+    return onto(map, (height, width), (np.linspace(0, 1, rows + 1), np.linspace(0, 1, columns + 1)))
 
 
-def _along(map: np.ndarray, count: int) -> np.ndarray:
-    """(h, w) -> (count, w): what lies between evenly spaced cuts."""
+def onto(map: np.ndarray, edges: tuple[np.ndarray, np.ndarray], cuts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(h, w) sums between edges (h + 1,), (w + 1,) -> sums between other cuts, all of them ascending. What lies beyond
+    the cuts is lost; where the map does not reach there is nothing."""
+    return _along(_along(map, edges[0], cuts[0]).T, edges[1], cuts[1]).T
+
+
+def _along(map: np.ndarray, edges: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     total = np.concatenate([np.zeros((1, map.shape[1])), np.cumsum(map, axis=0, dtype=np.float64)])
-    cuts, places = np.linspace(0, len(map), count + 1), np.arange(len(map) + 1)
-    return np.diff(np.stack([np.interp(cuts, places, column) for column in total.T], axis=1), axis=0)
+    return np.diff(np.stack([np.interp(cuts, edges, column) for column in total.T], axis=1), axis=0)
 
 
 def share(values: np.ndarray | Sequence[float]) -> np.ndarray:

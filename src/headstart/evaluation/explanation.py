@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ GRID: Final = 7
 
 SHADES: Final = " ░▒▓█"
 AGAINST: Final = "-"
+STRONGEST: Final = 8
+"""Words of each sign that a terminal shows."""
 
 
 class Evidence(ABC):
@@ -58,6 +60,89 @@ class Seen(Evidence):
 
     def picture(self) -> bytes:
         return pictures.overlay(self.view, self.map)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a text, or what a tokenizer reads as one where words are not parted by spaces.
+
+    start, end: characters of the text. part: 0, or 1 in the second text of a pair. seen: False where the text was cut
+    before it.
+    """
+
+    word: str
+    start: int
+    end: int
+    score: float
+    part: int = 0
+    seen: bool = True
+
+
+@dataclass(frozen=True)
+class Words(Evidence):
+    """Of a text, or of the two of a pair. words: in order. rest: what the tokenizer's own tokens add."""
+
+    texts: tuple[str, ...]
+    words: tuple[Word, ...]
+    rest: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"words": [asdict(word) for word in self.words], "rest": self.rest}
+
+    def lines(self) -> list[str]:
+        return _for_and_against([(word.word, word.score) for word in self.words])
+
+    def pieces(self, part: int) -> list[tuple[str, float]]:
+        """The text as pieces with their share, -1..1, of the strongest word; 0 between words."""
+        strength = share([word.score for word in self.words])
+        text, found, at = self.texts[part], [], 0
+        for word, value in zip(self.words, strength.tolist(), strict=True):
+            if word.part == part:
+                found += [(text[at : word.start], 0.0), (text[word.start : word.end], value)]
+                at = word.end
+        return [(piece, value) for piece, value in [*found, (text[at:], 0.0)] if piece]
+
+
+@dataclass(frozen=True)
+class Sound(Evidence):
+    """Of a recording. map: (bands, frames), the lowest band first. hertz: (bands + 1,) and seconds: (frames + 1,) where
+    the cells of the map begin and end. levels: (bands, frames) loudness, of any cells over the same area, to draw."""
+
+    map: np.ndarray
+    hertz: np.ndarray
+    seconds: np.ndarray
+    levels: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        """A grid of at most 8 bands by 16 stretches of time, a row a band, the lowest first."""
+        rows, columns = min(8, self.map.shape[0]), min(16, self.map.shape[1])
+        return {
+            "grid": _rounded(blocks(self.map, rows, columns)),
+            "hertz": _edges(self.hertz, rows),
+            "seconds": _edges(self.seconds, columns),
+        }
+
+    def lines(self) -> list[str]:
+        rows, columns = min(8, self.map.shape[0]), min(16, self.map.shape[1])
+        hertz, grid = _edges(self.hertz, rows), drawn(blocks(self.map, rows, columns))
+        side = [f"{hertz[i]:6.0f}-{hertz[i + 1]:.0f} Hz".ljust(16) + line for i, line in enumerate(grid)]
+        return [*side[::-1], " " * 16 + f"0 to {self.seconds[-1]:g} s"]
+
+    def picture(self) -> bytes:
+        return pictures.spectrogram(self.levels, self.map, self.hertz, self.seconds)
+
+
+@dataclass(frozen=True)
+class Columns(Evidence):
+    """Of a row of a table: name, value (None where it is missing) and score of each column."""
+
+    rows: tuple[tuple[str, float | str | None, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"columns": [dict(zip(("column", "value", "score"), row, strict=True)) for row in self.rows]}
+
+    def lines(self) -> list[str]:
+        return _for_and_against([(f"{name} = {value}", score) for name, value, score in self.rows])
 
 
 @dataclass(frozen=True)
@@ -133,6 +218,21 @@ def drawn(grid: np.ndarray) -> list[str]:
         shades = (AGAINST if v < -0.2 else SHADES[round(4 * max(0.0, v))] for v in row)
         lines.append("".join(2 * shade for shade in shades).rstrip())
     return lines
+
+
+def _for_and_against(scored: Sequence[tuple[str, float]]) -> list[str]:
+    """The strongest of each sign."""
+    lines = []
+    for words, sign in (("for", 1), ("against", -1)):
+        best = sorted((one for one in scored if sign * one[1] > 0), key=lambda one: -abs(one[1]))[:STRONGEST]
+        lines.append(f"{words:8}" + (", ".join(f"{name} {score:+.2f}" for name, score in best) or "nothing"))
+    return lines
+
+
+def _edges(edges: np.ndarray, count: int) -> list[float]:
+    """Edges of `count` cells as wide as (len(edges) - 1) / count of these."""
+    places = np.linspace(0, len(edges) - 1, count + 1)
+    return [float(f"{value:.6g}") for value in np.interp(places, np.arange(len(edges)), edges)]
 
 
 def _rounded(grid: np.ndarray) -> list[list[float]]:

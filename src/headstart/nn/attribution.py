@@ -1,4 +1,4 @@
-"""What an output of a network rests on: Grad-CAM, and integrated gradients by captum."""
+"""What an output of a network rests on: Grad-CAM, occlusion, and integrated gradients by captum."""
 
 from __future__ import annotations
 
@@ -82,6 +82,16 @@ def layer_integrated_gradients(model: Model, batch: Tensor, baseline: Tensor, ou
     """
     method = _captum().LayerIntegratedGradients(_answer(model, output), _embedding(model, batch))
     return _adding_up(model, output, method, batch, baseline)
+
+
+def occlusion(model: Model, batch: Tensor, occluded: Tensor, output: Output) -> Tensor:
+    """What each part adds: by how much the output falls without it (Zeiler and Fergus 2014).
+
+    batch: (1, ...), prepared. occluded: (P, ...), the same without the part -> (P,).
+    """
+    with torch.no_grad():
+        whole = output(model(batch))
+        return torch.cat([whole - output(model(some)) for some in occluded.split(AT_ONCE)])
 
 
 def _answer(model: Model, output: Output) -> Output:

@@ -83,6 +83,13 @@ def mel_filters(mel: Mel, rate: int) -> Tensor:
     return torch.from_numpy(filters.astype(np.float32))
 
 
+def band_edges(mel: Mel, rate: int) -> np.ndarray:
+    """(bands + 1,) hertz, ascending: where the bands of a spectrogram begin and end, halfway between their centres."""
+    low, high = _to_mels(np.array([mel.lowest, mel.highest or rate / 2]), mel)
+    corners = np.linspace(low, high, mel.bands + 2)
+    return _to_hertz((corners[:-1] + corners[1:]) / 2, mel)
+
+
 def _to_mels(hertz: np.ndarray, mel: Mel) -> np.ndarray:
     if mel.scale == "htk":
         return 2595 * np.log10(1 + hertz / 700)

@@ -42,7 +42,8 @@ def explain(
 
     model, inputs: as in `predict`. target: the label or quantity that is explained; None takes the label that the model
     gives, of several labels the likeliest, of several quantities the first. method: "grad-cam" of pictures where the
-    network has feature maps, "integrated-gradients" of anything, "auto" the first where it can be used. Of an ensemble
+    network has feature maps; "integrated-gradients" of pictures, texts, spectrograms and numbers; "occlusion" of waves,
+    spectrograms and columns; "auto" the first of these that can be used. Of an ensemble
     it is the mean over its members.
     out: write one HTML page there. pictures: write a PNG of each picture or recording into this folder.
 

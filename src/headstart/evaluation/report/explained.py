@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from headstart.evaluation.explanation import Explanation, Seen, answer_of, promise_of
+from headstart.evaluation.blocks import share
+from headstart.evaluation.explanation import Columns, Explanation, Seen, Words, answer_of, promise_of
 from headstart.evaluation.report.write import write_page
 
 
@@ -28,8 +29,17 @@ def _row(one: Explanation) -> dict[str, Any]:
         "label": answer_of(one),
         "promise": promise_of(one),
         "photo": _jpeg(evidence) if isinstance(evidence, Seen) else None,
+        "texts": [evidence.pieces(part) for part in range(len(evidence.texts))] if isinstance(evidence, Words) else [],
+        "columns": _columns(evidence) if isinstance(evidence, Columns) else [],
         "picture": None if picture is None else base64.b64encode(picture).decode(),
     }
+
+
+def _columns(evidence: Columns) -> list[tuple[str, Any, float, float]]:
+    """Name, value, score and share of the strongest, strongest first."""
+    strength = share([score for _, _, score in evidence.rows]).tolist()
+    rows = [(*row, part) for row, part in zip(evidence.rows, strength, strict=True)]
+    return sorted(rows, key=lambda row: -abs(row[3]))
 
 
 def _jpeg(seen: Seen) -> str:

@@ -8,7 +8,10 @@ from headstart.recipes.explaining.base import Explainer
 EXPLAINERS: Registry[Explainer] = Registry(
     "explanation",
     {
+        "audio": "headstart.recipes.explaining.audio:explain_sound",
         "image": "headstart.recipes.explaining.image:explain_image",
+        "table": "headstart.recipes.explaining.table:explain_row",
+        "text": "headstart.recipes.explaining.text:explain_text",
     },
     group="headstart.explanations",
 )

@@ -9,12 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from headstart.artifacts.load import LoadedModel
+from headstart.core.errors import ConfigError
 from headstart.data.dataset import Item
 from headstart.evaluation.explanation import Evidence
 from headstart.nn.attribution import Output
 
-AUTO, GRAD_CAM, INTEGRATED = "auto", "grad-cam", "integrated-gradients"
-METHODS = (AUTO, GRAD_CAM, INTEGRATED)
+AUTO, GRAD_CAM, INTEGRATED, OCCLUSION = "auto", "grad-cam", "integrated-gradients", "occlusion"
+METHODS = (AUTO, GRAD_CAM, INTEGRATED, OCCLUSION)
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,12 @@ class Found:
 
 Explainer = Callable[[Item, Sequence[Onlooker], str], Found]
 """(item, members, method) -> Found."""
+
+
+def chosen(method: str, *possible: str) -> str:
+    """The method to use: the first of those that are possible where it is left open. Raises ConfigError."""
+    if method == AUTO:
+        return possible[0]
+    if method not in possible:
+        raise ConfigError(f"{method} cannot explain this kind of input. Possible here: {', '.join(possible)}.")
+    return method

@@ -14,7 +14,7 @@ from headstart.data.dataset import Item
 from headstart.evaluation.blocks import blocks
 from headstart.evaluation.explanation import Seen
 from headstart.nn.attribution import grad_cam, integrated_gradients
-from headstart.recipes.explaining.base import AUTO, GRAD_CAM, INTEGRATED, Found, Onlooker
+from headstart.recipes.explaining.base import AUTO, GRAD_CAM, INTEGRATED, Found, Onlooker, chosen
 
 COARSEST: Final = 4
 """Cells of a side that a feature map must have to say where something is."""
@@ -38,9 +38,8 @@ def explain_image(item: Item, onlookers: Sequence[Onlooker], method: str) -> Fou
 def _map(onlooker: Onlooker, method: str) -> tuple[np.ndarray, str, float | None]:
     """(h, w) over the square that the member sees, how it was found, and its gap where it has one."""
     model, ready, output = onlooker.member.model, onlooker.ready, onlooker.output
-    if method == AUTO:
-        method = GRAD_CAM if _says_where(onlooker) else INTEGRATED
-    if method == GRAD_CAM:
+    preferred = (GRAD_CAM, INTEGRATED) if method == AUTO and _says_where(onlooker) else (INTEGRATED, GRAD_CAM)
+    if chosen(method, *preferred) == GRAD_CAM:
         map = grad_cam(model, ready, output)[0]
         if map.shape[0] < 2 and map.shape[1] < 2:
             raise ConfigError("Grad-CAM says nothing here: the last feature map is one cell. Use integrated-gradients.")
