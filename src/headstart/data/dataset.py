@@ -60,7 +60,7 @@ class Item:
     a category or None each. columns: of the cells.
     label: raw value; a tuple of strings for many labels, or of one tag a word; a tuple of numbers for several
     quantities; a tuple of (start, text) of answers in the context, counted in characters, () where it holds none;
-    None if there is no label.
+    None if there is no label. slice: the value of the column that results are asked for by.
     """
 
     id: str
@@ -70,6 +70,7 @@ class Item:
     group: str | None = None
     domain: str | None = None
     columns: tuple[str, ...] = ()
+    slice: str | None = None
 
     @property
     def cells(self) -> dict[str, Any]:

@@ -25,11 +25,13 @@ def read_dataset(
     kind: LabelKind | None = None,
     group: str | None = None,
     split: str | None = None,
+    slice: str | None = None,
 ) -> Dataset:
     """The labelled items of a folder, a table or a hub data set; nothing is decoded. A Dataset passes unchanged.
 
     input, label, group, split: columns of a table (label: several, separated by commas, for several numbers).
     group="none": items do not belong together, though recordings' names may say who is heard.
+    slice: a column that results are asked for by; or "group", "domain" or "class", which folders have too.
     kind: how labels are read ("class", "multilabel", "number"); None infers it and says so where it could be wrong.
 
     Raises DataError where there is nothing readable, ConfigError for options that do not fit the form of data.
@@ -40,7 +42,7 @@ def read_dataset(
     for reader in sorted((READERS[key]() for key in READERS), key=lambda reader: reader.general):
         if reader.accepts(name):
             apart = group == speakers.NONE
-            found = reader.read(name, Columns(input, label, kind, None if apart else group, split))
+            found = reader.read(name, Columns(input, label, kind, None if apart else group, split, slice))
             return found if apart else speakers.by_speaker(found)
     raise DataError(_unreadable(Path(name)))
 

@@ -91,7 +91,7 @@ def occlusion(model: Model, batch: Tensor, occluded: Tensor, output: Output) -> 
     """
     with torch.no_grad():
         whole = output(model(batch))
-        return torch.cat([whole - output(model(some)) for some in occluded.split(AT_ONCE)])
+        return torch.cat([whole - output(model(some)) for some in torch.split(occluded, AT_ONCE)])
 
 
 def _answer(model: Model, output: Output) -> Output:

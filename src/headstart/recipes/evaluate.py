@@ -17,8 +17,10 @@ from headstart.data.dataset import Dataset, LabelKind
 from headstart.data.read import read_dataset
 from headstart.evaluation.evaluate import evaluate as judge
 from headstart.evaluation.predictions import Predictions
+from headstart.evaluation.slices import evaluate_slices
 from headstart.recipes.choose import Standardise
 from headstart.recipes.predict import BATCH_SIZE, logits_of, of_cohort, unlike
+from headstart.recipes.slicing import slice_values
 
 KINDS: dict[str, LabelKind] = {"single": "class", "multi": "multilabel", "number": "number"}
 
@@ -31,6 +33,7 @@ def evaluate(
     label: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    slice: str | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     standardise: Standardise = "source",
@@ -40,20 +43,27 @@ def evaluate(
 
     model: a run folder, its `model/`, or one that `headstart.load` gave. data: as in `fit`. Its test items are
     judged where it has any, else all items; `"items"` says which. input, label, group, split: columns of a table.
-    seed: of the bootstrap. standardise: "per-cohort" sees a table's numbers by the means and deviations of the items
-    that are judged, without their labels.
+    slice: a column, or "group", "domain" or "class", by whose values every metric is given too, with the largest gaps
+    (`"slices"`). seed: of the bootstrap.
+    standardise: "per-cohort" sees a table's numbers by the means and deviations of the items that are judged, without
+    their labels.
 
     Returns the form of `metrics.json` (`"n"`, `"test"`), with `"per_class"`, `"confusion"` and `"notes"`.
     Raises DataError for labels that the model does not know, items that cannot be read, or no labels at all.
     """
     loaded = model if isinstance(model, Loaded) else load_model(model)
     progress = progress or Silent()
-    dataset, items = items_to_judge(loaded, data, input=input, label=label, group=group, split=split)
+    dataset, items = items_to_judge(loaded, data, input=input, label=label, group=group, split=split, slice=slice)
     differing = unlike(loaded, dataset)
     if standardise == "per-cohort":
         loaded, items = of_cohort(loaded, dataset), f"{items}, standardised by themselves,"
     found = predictions(loaded, dataset, batch_size=batch_size, progress=progress)
     judged = judge(found.task, found.targets, found.scores, groups=found.groups, seed=seed)
+    by = {}
+    if slice is not None:
+        values = slice_values(dataset, slice)
+        parts = evaluate_slices(found.task, found.targets, found.scores, values, slice, groups=found.groups, seed=seed)
+        by = {"slices": parts.to_json()}
     return {
         "schema": 1,
         "task": loaded.task.name,
@@ -75,6 +85,7 @@ def evaluate(
         ],
         "outputs": list(loaded.task.outputs),
         "confusion": [list(row) for row in judged.confusion],
+        **by,
         "notes": [*judged.notes, *(finding.message for finding in (*differing, *dataset.findings))],
     }
 

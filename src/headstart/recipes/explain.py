@@ -24,7 +24,7 @@ from headstart.evaluation.report.explained import write_explanations
 from headstart.nn.attribution import STEPS, TOLERANCE, Output
 from headstart.recipes.explaining import EXPLAINERS
 from headstart.recipes.explaining.base import AUTO, METHODS, Onlooker
-from headstart.recipes.predict import Given, items_of, logits_of
+from headstart.recipes.predict import Given, items_of, logits_of, unlike
 from headstart.tasks.regression import Regression
 
 
@@ -59,6 +59,8 @@ def explain(
     if target is not None and target not in loaded.task.outputs:
         raise ConfigError(unknown_name("label to explain", target, loaded.task.outputs))
     dataset = items_of(inputs, loaded.task.modality)
+    for finding in unlike(loaded, dataset):
+        progress.say(finding.message)
     logits = np.concatenate(list(logits_of(loaded, dataset, progress=Silent())))
     explained = []
     for number, row in enumerate(loaded.scores_of(logits)):

@@ -42,6 +42,7 @@ from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.publish import Outcome, publish
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
+from headstart.recipes.slicing import slice_values
 from headstart.tracking.recorder import Recorder
 
 DEFAULT_METHOD = "lp-ft"
@@ -59,6 +60,7 @@ def fit(
     label: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    slice: str | None = None,
     seed: int = 0,
     verdict: VerdictLevel = "quick",
     options: Mapping[str, Any] | None = None,
@@ -77,7 +79,8 @@ def fit(
     budget: how long all of it may take with `method="auto"`, as "60s" or a number of seconds: the best use is made of
         it. None tries the probe and lp-ft, always.
     task: "classification", "multilabel" or "regression"; None reads it off the labels.
-    input, label, group, split: columns of a table.
+    input, label, group, split: columns of a table. slice: a column, or "group", "domain" or "class": every metric is
+        also given for each of its values, with the largest gaps between them.
     options: fields of TrainConfig (`{"epochs": 5, "augment.mixup": 0.2}`) and of the method (`{"method.alpha": 0.01}`).
     verdict: "quick" compares with no transfer, "full" also trains the same network from scratch for the same time,
         "none" neither.
@@ -104,6 +107,7 @@ def fit(
             label=label,
             group=group,
             split=split,
+            slice=slice,
             task=task,
         )
         dataset = data if isinstance(data, Dataset) else _read(about)
@@ -129,6 +133,8 @@ def fit(
             track=tuple(track),
             photos=photos,
         )
+    if recipe.data.slice is not None:
+        slice_values(dataset, recipe.data.slice)  # raises where no item has one, before anything is done
     _method(recipe)  # raises where an option does not fit, before anything is done
     place = Path(out) if out is not None else _fresh_folder(dataset.name)
     folder.require_free(place, overwrite)
@@ -310,7 +316,15 @@ def _open(
 
 def _read(data: DataRecipe) -> Dataset:
     kind = label_kind(data.task)
-    return read_dataset(data.path, input=data.input, label=data.label, kind=kind, group=data.group, split=data.split)
+    return read_dataset(
+        data.path,
+        input=data.input,
+        label=data.label,
+        kind=kind,
+        group=data.group,
+        split=data.split,
+        slice=data.slice,
+    )
 
 
 def _suited(recipe: Recipe, dataset: Dataset) -> Source:

@@ -23,6 +23,7 @@ from headstart.evaluation.compare import Verdict, verdict
 from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.report.write import write_report
+from headstart.evaluation.slices import Slices, evaluate_slices
 from headstart.losses.adversarial import Box, robust_accuracy
 from headstart.metrics.calibration import fit_temperature
 from headstart.metrics.intervals import wilson
@@ -35,6 +36,7 @@ from headstart.recipes.page import report_data
 from headstart.recipes.prepare import Part, Target
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.run import Run
+from headstart.recipes.slicing import slice_values
 from headstart.tracking.recorder import Recorder
 
 SCHEMA = 1
@@ -98,6 +100,7 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
         }
         if not carried:
             verdicts = {name: _of_no_transfer(found) for name, found in verdicts.items()}
+        slices = _slices(outcome, scores)
         robust = _robust(outcome, outcome.fitted.members[0].parts["test"])
     progress.stage("saving")
     metrics = _metrics(outcome, judged, before, baselines, verdicts, robust, temperature)
@@ -113,6 +116,8 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
         )
         _save(place / "model", outcome, temperature, facts)
         predictions.save(place / "predictions.jsonl")
+    if slices is not None:
+        metrics["slices"] = slices.to_json()
     metrics["cost"] = _cost(outcome, watch)
     headline = AGAINST.get(recipe.verdict)
     ordered = sorted(verdicts, key=lambda name: name != headline)
@@ -128,7 +133,7 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
         [verdicts[name] for name in ordered],
         metrics,
     )
-    write_report(place / "report.html", content)
+    write_report(place / "report.html", replace(content, slices=slices))
     recorder.text("verdict", metrics["verdict"]["words"] if metrics["verdict"] else "not asked for")
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
     folder.write_json(place / "metrics.json", metrics)
@@ -144,6 +149,17 @@ def _of_no_transfer(found: Verdict) -> Verdict:
     """A gain is the network's then, and says nothing of transfer."""
     words = f"Nothing was transferred: the network began with random weights. {found.words}"
     return replace(found, transfer="neutral", words=words)
+
+
+def _slices(outcome: Outcome, scores: np.ndarray) -> Slices | None:
+    """The test items by what the user asked for."""
+    recipe, test = outcome.recipe, outcome.target.parts["test"]
+    if recipe.data.slice is None:
+        return None
+    values = slice_values(test.dataset, recipe.data.slice)
+    return evaluate_slices(
+        outcome.target.task, test.targets, scores, values, recipe.data.slice, groups=test.groups, seed=recipe.seed
+    )
 
 
 def calibrated(task: Task, logits: np.ndarray, targets: np.ndarray) -> float:

@@ -23,6 +23,7 @@ class DataRecipe(Frozen):
     label: str | None = None
     group: str | None = None
     split: str | None = None
+    slice: str | None = None
     task: str | None = None
     fingerprint: str | None = None
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from headstart.data.dataset import Dataset, LabelKind
+
+SLICES: Final = ("group", "domain", "class")
+"""What results may be asked for by, whatever the form of the data; a table's own column of that name comes first."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,7 @@ class Columns:
     """What the user says of the data; None leaves it to the reader.
 
     input, label, group, split: names of columns; `label` may name several, separated by commas.
+    slice: column that results are asked for by, or one of SLICES.
     kind: how labels are to be read.
     """
 
@@ -22,6 +26,7 @@ class Columns:
     kind: LabelKind | None = None
     group: str | None = None
     split: str | None = None
+    slice: str | None = None
 
 
 class Reader(ABC):

@@ -10,7 +10,7 @@ from typing import Final
 
 from headstart.core.errors import ConfigError
 from headstart.data.dataset import SPLIT_NAMES, LabelKind, Role
-from headstart.data.readers.base import Columns
+from headstart.data.readers.base import SLICES, Columns
 
 _CONLL_2003: Final[dict[str, Role]] = {"testa": "validation", "testb": "test"}
 
@@ -48,6 +48,7 @@ def domain_of(path: Path) -> str | None:
 def refuse_columns(columns: Columns, form: str, kind: LabelKind) -> None:
     """Raise ConfigError where the user names columns or another kind of label than the form of data has."""
     given = [f"--{name}" for name in ("input", "label", "group", "split") if getattr(columns, name) is not None]
+    given += ["--slice"] if columns.slice not in (None, *SLICES) else []
     if given:
         raise ConfigError(f"{', '.join(given)} name columns of a table; the data given is {form}, which has none.")
     if columns.kind not in (None, kind):

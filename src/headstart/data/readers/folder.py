@@ -10,7 +10,7 @@ from typing import Final, Literal
 from headstart.core.errors import ConfigError, DataError
 from headstart.data import images, sound
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, Role, printable
-from headstart.data.readers.base import Columns, Reader
+from headstart.data.readers.base import SLICES, Columns, Reader
 from headstart.data.readers.files import walk
 
 _COMPANIONS: Final = ("readme", "license", "licence", "notice", "changelog", "citation", "thumbs", "desktop")
@@ -176,6 +176,7 @@ def _nothing_in(root: Path, direct: list[Path], tops: list[Path], kind: Files) -
 
 def _refuse_columns(columns: Columns) -> None:
     given = [f"--{name}" for name in ("input", "label", "group", "split") if getattr(columns, name) is not None]
+    given += ["--slice"] if columns.slice not in (None, *SLICES) else []
     if given:
         raise ConfigError(f"{', '.join(given)} name columns of a table; the data given is a folder, which has none.")
     if columns.kind not in (None, "class"):

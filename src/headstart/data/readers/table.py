@@ -19,7 +19,7 @@ from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKin
 from headstart.data.encodings import encoding_finding, read_text
 from headstart.data.readers import cells
 from headstart.data.readers import columns as find
-from headstart.data.readers.base import Columns, Reader
+from headstart.data.readers.base import SLICES, Columns, Reader
 from headstart.data.speakers import COLUMNS as SPEAKERS
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -97,6 +97,8 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
     split_column = find.column(name, "split", columns.split, known) or find.usual(("split",), known)
     group_column = find.column(name, "group", columns.group, known) or find.usual(GROUPS, known)
     domain_column = find.usual(("domain",), known)
+    wanted = columns.slice if columns.slice in known or columns.slice not in SLICES else None
+    slice_column = find.column(name, "slice", wanted, known)
     taken = {split_column, group_column, domain_column}
     given = find.several(name, "label", columns.label, known) if columns.label is not None else []
     labelled = given or [found for found in [find.usual(find.LABEL_NAMES, known)] if found]
@@ -136,6 +138,7 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
             split=_split(name, row, split_column),
             group=_text(row.values.get(group_column)) if group_column else None,
             domain=_text(row.values.get(domain_column)) if domain_column else None,
+            slice=_text(row.values.get(slice_column)) if slice_column else None,
             columns=names,
         )
         for key, row, value, label in zip(ids, rows, values, labels, strict=True)

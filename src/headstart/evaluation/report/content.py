@@ -14,6 +14,7 @@ from headstart.data.dataset import Finding
 from headstart.evaluation.compare import Verdict
 from headstart.evaluation.evaluate import Evaluation
 from headstart.evaluation.predictions import Predictions
+from headstart.evaluation.slices import Slices
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class ReportData:
     choices: what was tried, and kept or not. notes: further facts by name (`Loop.note`).
     glimpse: index of a test item -> what is shown of it; called for the few items that are shown. None shows nothing of
         any. plural: what several items are called.
+    slices: the metrics by group of items, where they were asked for.
     recipe: the text of recipe.yaml. environment: name -> version or fact.
     """
 
@@ -107,6 +109,7 @@ class ReportData:
     choices: Sequence[Choice] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
+    slices: Slices | None = None
     glimpse: Callable[[int], Glimpse] | None = None
     plural: str = "items"
     next_steps: Sequence[NextStep] = ()

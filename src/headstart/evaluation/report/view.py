@@ -26,6 +26,7 @@ from headstart.evaluation.report.plots import (
     segments,
     whisker,
 )
+from headstart.evaluation.slices import Gap
 from headstart.metrics.intervals import wilson
 
 MATRIX = 15  # with more classes, the most confused pairs say more than a matrix
@@ -64,6 +65,7 @@ def page(data: ReportData) -> dict[str, Any]:
         "matrix": _matrix(data),
         "pairs": _pairs(data),
         "per_class": _per_class(data),
+        "slices": _slices(data),
         "columns": ("mae", "rmse", "r2") if data.task.kind == "number" else ("precision", "recall", "f1"),
         "scatters": _scatters(data),
         "reliability": _reliability(data),
@@ -219,6 +221,40 @@ def _per_class(data: ReportData) -> list[dict[str, Any]]:
         }
         for row in sorted(data.evaluation.per_class, key=strength)
     ]
+
+
+def _slices(data: ReportData) -> dict[str, Any] | None:
+    """A row a slice with its gap to all other items, the worst first, and which metrics there are to show."""
+    found = data.slices
+    if found is None:
+        return None
+    words = metric_name(found.metric)
+    gaps = {gap.slice: gap for gap in found.gaps}
+
+    def told(gap: Gap) -> Figure:
+        scale, form = (100, "{:+.1f}") if words.share else (1, "{:+.3f}")
+        reach = gap.difference
+        value, low, high = (form.format(scale * v) for v in (reach.value, reach.low, reach.high))
+        return Figure(value, f"{low} to {high}")
+
+    def badness(name: str) -> float:
+        return (1 if words.higher else -1) * gaps[name].difference.value if name in gaps else math.inf
+
+    return {
+        "column": found.column,
+        "metric": words.title,
+        "notes": found.notes,
+        "keys": [key for key in data.evaluation.metrics if not (key == "f1_micro" and data.task.kind == "single")],
+        "rows": [
+            {
+                "slice": one,
+                "figures": {key: figure(value, key) for key, value in one.metrics.items()},
+                "gap": told(gaps[one.name]) if one.name in gaps else None,
+                "clear": one.name in gaps and gaps[one.name].clear,
+            }
+            for one in sorted(found.slices, key=lambda one: badness(one.name))
+        ],
+    }
 
 
 def _mistakes(data: ReportData) -> list[dict[str, Any]]:
