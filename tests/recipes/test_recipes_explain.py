@@ -205,7 +205,7 @@ def test_more_steps_are_taken_until_they_add_up() -> None:
     low, high = straight.start, straight.end
 
     def step(logits: Tensor) -> Tensor:
-        return torch.sigmoid(150 * ((logits[:, 0] - low) / (high - low) - 0.5))
+        return torch.sigmoid(60 * ((logits[:, 0] - low) / (high - low) - 0.5))
 
     bent = integrated_gradients(model, batch, baseline, step)
     assert bent.steps > attribution.STEPS[0]
