@@ -31,6 +31,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from headstart.core.card import ImageInput
 from headstart.data.dataset import Dataset, Item
 from headstart.data.images import centre, picture, read_image
 from headstart.data.kept import Kept
@@ -90,6 +91,7 @@ def against_bare(name: str, paths: list[Path], rounds: int) -> dict[str, Any]:
     every batch size, beside extraction from decoded pictures in memory."""
     source = PACKS[name]
     contract = source.card.input
+    assert isinstance(contract, ImageInput)
     encoder = source.load().eval()
     items = tuple(Item(str(path), path) for path in paths[: max(SIZES)])
     pictures = Batches(Dataset("photos", items), None, contract).evaluation(range(len(items)))
@@ -132,6 +134,7 @@ def stages(name: str, paths: list[Path], rounds: int) -> dict[str, float]:
     the whole way as it is gone, with all cores."""
     source = PACKS[name]
     contract = source.card.input
+    assert isinstance(contract, ImageInput)
     encoder = source.load().eval()
     paths = paths[: 2 * BATCH]
     data = [path.read_bytes() for path in paths]
@@ -181,6 +184,7 @@ def large(name: str, paths: list[Path], photos: int = 12) -> list[dict[str, floa
     """Large JPEG files decoded whole and smaller: milliseconds of one core, and cosine similarities of features."""
     source = PACKS[name]
     contract = source.card.input
+    assert isinstance(contract, ImageInput)
     encoder = source.load().eval()
     rows = []
     for side in LARGE:

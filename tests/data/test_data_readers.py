@@ -304,7 +304,7 @@ def test_rows_that_repeat_are_left_out_and_ids_stay_unique(tmp_path: Path) -> No
         ("t.csv", ROWS + 'c.jpg,"x\n', "line 4 is broken"),
         ("t.csv", "image,image\na.jpg,b.jpg\n", "2 columns named 'image'"),
         ("t.csv", "a,b\nx,y\n", r"no column is plainly the label. The columns are a, b; name it with --label"),
-        ("t.csv", "a,b,label\nx.jpg,y.jpg,z\n", "columns a, b all do"),
+        ("t.csv", "a,b,label\nx.jpg,y.jpg,z\n", "columns a, b all hold"),
         ("t.csv", "image,a,b\nx.jpg,y,z\n", "no column is plainly the label. The columns are image, a, b"),
         ("t.csv", "image,label\n../x.jpg,y\n", r"line 2: the path \.\./x\.jpg leads out of the table's folder"),
         ("t.csv", "image,label\na/../../x.jpg,y\n", "leads out"),

@@ -17,7 +17,7 @@ from headstart.data.dataset import Finding
 from headstart.evaluation.compare import verdict
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.predictions import Predictions
-from headstart.evaluation.report.content import BaselineResult, CostSummary, NextStep, ReportData
+from headstart.evaluation.report.content import BaselineResult, CostSummary, Glimpse, NextStep, ReportData
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import MultiLabel
 from headstart.tasks.regression import Regression
@@ -148,7 +148,8 @@ def report(task: Task, items: int = 372, ids: tuple[str, ...] | None = None) -> 
             ),
             Finding("warning", "few-items", "hat has 14 training items; 30 or more are better.", ()),
         ],
-        thumbnail=photo,
+        glimpse=lambda index: Glimpse(photo(index)),
+        plural="photos",
         next_steps=[
             NextStep("Label new photos.", "headstart predict runs/demo new.jpg"),
             NextStep("Judge it on other data.", "headstart evaluate runs/demo other_photos/"),
@@ -180,7 +181,7 @@ def several() -> dict[str, Callable[[], ReportData]]:
         "clothes": lambda: report(Classification(CLOTHES)),
         "binary": lambda: replace(
             report(Classification(("no", "yes")), 40),
-            thumbnail=None,
+            glimpse=None,
             verdicts=(),
             baselines=(),
             history=(),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headstart.core.errors import MissingExtra
 from headstart.evaluation.report import plots, view
-from headstart.evaluation.report.content import ReportData
+from headstart.evaluation.report.content import Glimpse, ReportData
 from headstart.evaluation.report.write import write_report
 
 NAMES = ("clothes", "binary", "many", "multilabel", "regression", "quantities", "hostile")
@@ -100,7 +100,7 @@ def test_it_tells_the_whole_story(reports: dict[str, ReportData], tmp_path: Path
         "Apache-2.0",
         "whole network 0.866 kept",
         "frozen features of the source, logistic regression",
-        "your test photos",
+        "of your test data",
     ):
         assert piece in text, piece
 
@@ -151,12 +151,22 @@ def test_worst_mistakes_are_the_confident_ones(reports: dict[str, ReportData]) -
 
 def test_photos_can_be_left_out(reports: dict[str, ReportData], tmp_path: Path) -> None:
     with_photos = made(reports["clothes"], tmp_path)
-    without = made(replace(reports["clothes"], thumbnail=None), tmp_path)
-    unreadable = made(replace(reports["clothes"], thumbnail=lambda _: None), tmp_path)
+    without = made(replace(reports["clothes"], glimpse=None), tmp_path)
+    unreadable = made(replace(reports["clothes"], glimpse=lambda _: Glimpse()), tmp_path)
     assert len(with_photos.of("img")) == len(view.page(reports["clothes"])["mistakes"])
     assert without.of("img") == unreadable.of("img") == []
     assert "Privacy." in with_photos.text
+    assert "The photos above are of your test data" in with_photos.text
     assert "Privacy." not in without.text
+
+
+def test_texts_are_shown_in_words(reports: dict[str, ReportData], tmp_path: Path) -> None:
+    words = "a <b>bold</b> review"
+    page = made(replace(reports["clothes"], glimpse=lambda _: Glimpse(words=words), plural="texts"), tmp_path)
+    assert words in page.text
+    assert page.of("img") == []
+    assert page.of("b") == []
+    assert "The texts above are of your test data" in page.text
 
 
 def test_a_missing_template_engine_is_one_clear_line(

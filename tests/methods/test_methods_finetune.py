@@ -119,19 +119,19 @@ def test_the_probe_is_scikit_learns_on_the_encoders_features() -> None:
 
 def test_the_probe_predicts_numbers_in_the_units_of_the_network() -> None:
     outcome = run(make_method("probe"), tiny, kind="number")
-    bias = outcome.model(toy("number", 32, 64, 5).inputs).mean().item()
+    bias = outcome.model(toy("number", ENCODER.input, 64, 5).inputs).mean().item()
     assert abs(bias) < 2, "targets around 50 should be fitted in standard units"
 
 
 def test_the_probe_heeds_class_weighting() -> None:
-    rare = toy("single", 32, 60, 1)
+    rare = toy("single", ENCODER.input, 60, 1)
     rows = np.flatnonzero((rare.targets != 2) | (np.arange(60) % 10 == 0))
     part = Part(rare.inputs[rows], rare.targets[rows])
     means = []
     for weighting in ("none", "balanced"):
         model = Model(tiny(), 3)
         config = TrainConfig.model_validate({"class_weighting": weighting})
-        loop = MemoryLoop(model, from_json(TASKS["single"]), part, toy("single", 32, 30, 2), config=config)
+        loop = MemoryLoop(model, from_json(TASKS["single"]), part, toy("single", ENCODER.input, 30, 2), config=config)
         make_method("probe").fit(model, loop)
         with torch.no_grad():
             means.append(torch.softmax(model.eval()(rare.inputs), 1)[:, 2].mean().item())
@@ -181,7 +181,10 @@ def test_penalties_hold_the_weights_near_the_source(name: str) -> None:
         model = Model(tiny(), 3)
         start = starting_point(model)
         loop = MemoryLoop(
-            model, from_json(TASKS["single"]), toy("single", 32, 48, 1), Part(torch.zeros(2, 3, 32, 32), np.arange(2))
+            model,
+            from_json(TASKS["single"]),
+            toy("single", ENCODER.input, 48, 1),
+            Part(torch.zeros(2, 3, 32, 32), np.arange(2)),
         )
         make_method(name, {**options, "head": "zero"}).fit(model, Last(loop))
         return sum(float((p - start[n]).abs().sum()) for n, p in model.state_dict().items() if n in start)
@@ -233,7 +236,10 @@ def test_a_soup_is_no_worse_than_its_best_ingredient() -> None:
 
 def test_the_memory_loop_is_a_loop() -> None:
     loop: Loop = MemoryLoop(
-        Model(tiny(), 3), from_json(TASKS["single"]), toy("single", 32, 4, 0), toy("single", 32, 4, 1)
+        Model(tiny(), 3),
+        from_json(TASKS["single"]),
+        toy("single", ENCODER.input, 4, 0),
+        toy("single", ENCODER.input, 4, 1),
     )
     assert loop.seed == 0
     assert loop.groups("validation") is None

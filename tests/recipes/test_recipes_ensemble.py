@@ -19,6 +19,7 @@ import headstart.recipes.ensemble
 import headstart.recipes.joined
 import headstart.recipes.serving
 from headstart.artifacts.load import LoadedModel, load_model
+from headstart.core.card import ImageInput
 from headstart.core.errors import ArtifactError, ConfigError, DataError, SourceError
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset
@@ -399,6 +400,7 @@ def test_answers_are_streamed_and_members_of_one_contract_share_their_batches(
     real = Batches.evaluation
 
     def counted(self: Batches, indices: Sequence[int]) -> Tensor:
+        assert isinstance(self.contract, ImageInput)
         made.append(self.contract.crop)
         return real(self, indices)
 

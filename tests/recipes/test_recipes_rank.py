@@ -26,6 +26,7 @@ from headstart.data.loader import Batches
 from headstart.data.read import read_dataset
 from headstart.nn.encoder import Encoder
 from headstart.ranking import SCORERS
+from headstart.recipes import choose
 from headstart.recipes import rank as recipe
 from headstart.recipes.price import _kept_bytes, measure
 from headstart.recipes.rank import Ranking, looks_of, rank
@@ -332,7 +333,7 @@ def stock(monkeypatch: pytest.MonkeyPatch, here: list[Source], absent: list[str]
     monkeypatch.setattr(
         "headstart.sources.catalog.entries", lambda: [*(Entry(s.card, s.availability()) for s in here), *gone]
     )
-    monkeypatch.setattr(recipe, "resolve", sources.__getitem__)
+    monkeypatch.setattr(choose, "resolve", sources.__getitem__)
 
 
 def test_all_that_is_here_enters_and_the_rest_is_listed(toy_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +353,7 @@ def test_where_there_is_nothing_to_rank(toy_photos: Path, monkeypatch: pytest.Mo
     with pytest.raises(ConfigError, match="no source to rank"):
         rank(toy_photos, sources=[])
     stock(monkeypatch, [], ["big"])
-    with pytest.raises(SourceError, match=r"no pretrained source for image .*headstart sources install"):
+    with pytest.raises(SourceError, match=r"no pretrained source for images .*headstart sources install"):
         rank(toy_photos)
     stock(monkeypatch, [Named("bad", broken=True)], [])
     with pytest.raises(ConfigError, match=r"no source could be ranked. bad was left out: bad is damaged."):

@@ -204,7 +204,8 @@ def test_predict_takes_tables_and_rows(finished: Run, tmp_path: Path) -> None:
     cells: dict[str, Any] = {"n0": None, "n1": 9.0, "c0": "red", "g_a": 0.0, "g_b": 0.0}
     (alone,) = predict(finished.path, cells)
     assert alone.label == "sick"
-    assert predict(finished.path, {**cells, "c0": "violet"})[0].scores["sick"] > 0.0
+    violet: dict[str, Any] = {**cells, "c0": "violet"}
+    assert predict(finished.path, violet)[0].scores["sick"] > 0.0
 
 
 class Heard(Silent):

@@ -74,7 +74,7 @@ def test_a_library_says_what_it_has(name: str, words: str) -> None:
 
 def test_building_an_unknown_architecture_is_refused() -> None:
     for library in LIBRARIES:
-        with pytest.raises(SourceError, match="nosuchnet"):
+        with pytest.raises((SourceError, ConfigError), match="nosuchnet"):
             build(Architecture(library=library, name="nosuchnet"), ImageInput())
     with pytest.raises(ConfigError, match="unknown library 'keras'"):
         build(Architecture(library="keras", name="vgg16"), ImageInput())
@@ -131,5 +131,5 @@ def test_a_broken_entry_point_does_not_hide_the_rest(monkeypatch: pytest.MonkeyP
 
 
 def test_only_packs_can_be_installed() -> None:
-    with pytest.raises(SourceError, match=r"no pack, so there is nothing to install.*Packs: efficientnet-lite0"):
+    with pytest.raises(SourceError, match=r"no pack, so there is nothing to install.*Packs: .*efficientnet-lite0"):
         catalog.install(["timm:resnet18.a1_in1k"], print)

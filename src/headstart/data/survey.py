@@ -74,6 +74,11 @@ def survey(
     """
     dataset.require_items()
     modality = MODALITIES[dataset.modality]
+    if contract is not None and contract.modality != dataset.modality:
+        raise DataError(
+            f"{dataset.name} holds {modality.plural}, and the network takes items of the modality {contract.modality}. "
+            "Name another source with --source (headstart sources)."
+        )
     kept = None if contract is None else Kept(contract, memory_limit)
     looks: list[Look] = []
     likenesses: list[Any] = []

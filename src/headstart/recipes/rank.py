@@ -35,7 +35,7 @@ from headstart.features.store import FeatureStore
 from headstart.methods.finetune.probe import in_output_units
 from headstart.ranking import SCORERS
 from headstart.ranking.judge import Judged, gap, judge
-from headstart.recipes.choose import default_source, suited, takes
+from headstart.recipes.choose import nothing_here, suited, takes
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.prepare import Part, Target, label_kind, prepare
 from headstart.recipes.price import Price, price
@@ -267,7 +267,7 @@ def _candidates(
             "columns of the same names: --source runs/a."
         )
     if not here:
-        default_source(dataset)  # says what to install
+        raise nothing_here(dataset)
     return here, absent
 
 

@@ -111,6 +111,8 @@ def _heard(architecture: Architecture, input: Input, seconds: float, rate: int) 
 
 def _build(architecture: Architecture, input: Input) -> SpectrogramEncoder:
     """The encoder with random weights. architecture.options: the image network's architecture and input."""
+    if not {"architecture", "input"} <= architecture.options.keys():
+        raise SourceError(f"spectrogram {architecture.name!r} does not say which image network looks at it.")
     inner = Architecture.model_validate(architecture.options["architecture"])
     return SpectrogramEncoder(build(inner, input_from_json(architecture.options["input"])), architecture, input).eval()
 

@@ -68,7 +68,7 @@ def inputs(
         kinds = {_kind(values(found), found, len(names) > 2) for found in names}
         if len(names) == 1 and kinds != {"number"}:
             (kind,) = kinds
-            return Inputs(tuple(names), kind if kind in ("image", "audio") else "text")
+            return Inputs(tuple(names), "image" if kind == "image" else "audio" if kind == "audio" else "text")
         if len(names) == 2 and kinds <= {"text", "word", ""}:
             return Inputs(tuple(names), "text")
         if kinds <= {"number", "word", ""}:
