@@ -112,6 +112,14 @@ def test_predict_takes_texts_lines_of_a_file_and_folders(finished: Run, tmp_path
     assert answers[2].input.endswith("lines.txt line 3")
 
 
+@pytest.mark.parametrize("given", ["no_such_reviews.txt", "folder/gone.csv", Path("gone")])
+def test_a_file_that_is_not_there_is_no_text(finished: Run, given: str | Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        predict(finished.path, given)
+    assert predict(finished.path, "good.")
+    assert predict(finished.path, "see notes.txt")
+
+
 def test_a_batch_of_one_and_a_batch_of_many_agree(finished: Run) -> None:
     """Padding changes nothing."""
     model = load_model(finished.path, precision="float32")

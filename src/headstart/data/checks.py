@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -72,12 +72,19 @@ _HANDLED: Final = {
 
 def handled(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     """Images that were converted on the way in; worth knowing if only some classes have them."""
-    for trait, words in _HANDLED.items():
+    yield from with_traits(dataset, looks, _HANDLED, "handled", "image")
+
+
+def with_traits(
+    dataset: Dataset, looks: Sequence[Look], told: Mapping[str, str], code: str, noun: str
+) -> Iterator[Finding]:
+    """A warning for each trait that any item has. told: trait -> what is said of such items."""
+    for trait, words in told.items():
         ids = [
             i.id for i, k in zip(dataset.items, looks, strict=True) if k.facts is not None and trait in k.facts.traits
         ]
         if ids:
-            yield Finding("warning", f"handled-{trait}", f"{len(ids)} image(s) {words}: {some(ids)}.", tuple(ids))
+            yield Finding("warning", f"{code}-{trait}", f"{len(ids)} {noun}(s) {words}: {some(ids)}.", tuple(ids))
 
 
 def flat_images(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:

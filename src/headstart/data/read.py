@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Final
 
 from headstart.core.errors import DataError
 from headstart.data import speakers
@@ -15,6 +16,8 @@ from headstart.data.readers import READERS
 from headstart.data.readers.base import Columns
 from headstart.data.readers.folder import KINDS, walk_files
 from headstart.data.readers.table import TableReader, read_unlabelled
+
+_FILES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".json", ".gz", ".md", ".pdf", ".docx")
 
 
 def read_dataset(
@@ -69,10 +72,10 @@ def read_inputs(given: Iterable[str | Path], modality: str = "image") -> Dataset
             for number, line in enumerate(read_text(path)[0].splitlines(), start=1):
                 if line.strip():
                     items[f"{printable(path.as_posix())} line {number}"] = Item(f"{path} line {number}", line)
-        elif modality == "text" and not _exists(path):
+        elif modality == "text" and not _exists(path) and not _meant_as_file(one):
             text = str(one)
             items[text] = Item(printable(text), text)
-        elif path.exists():
+        elif _exists(path):
             items[printable(path.as_posix())] = Item(printable(path.as_posix()), path)
         else:
             raise DataError(_missing(path))
@@ -99,6 +102,14 @@ def _rows(wanted: Sequence[str | Path]) -> Dataset:
     items = tuple(item for part in parts for item in part.items)
     findings = tuple(finding for part in parts for finding in part.findings)
     return Dataset(", ".join(map(str, wanted)), items, modality="table", kind="none", findings=findings)
+
+
+def _meant_as_file(given: str | Path) -> bool:
+    """Whether what is no file was surely meant as one: a Path, or a single word that ends as files of data do."""
+    if isinstance(given, Path):
+        return True
+    word = given.strip().rstrip("/")
+    return not any(map(str.isspace, word)) and PurePath(word).suffix.lower() in _FILES
 
 
 def _exists(path: Path) -> bool:

@@ -13,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from headstart.core.card import AudioInput, Mel
 from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError, ShapeError
+from headstart.data.checks import some, with_traits
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
 from headstart.data.sound import fitted, length_of, read_sound, resample
@@ -35,19 +36,14 @@ _TRAITS: Final = {
 
 def traits(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     """What was odd about recordings; worth knowing if only some classes have it."""
-    for trait, words in _TRAITS.items():
-        ids = [
-            i.id for i, k in zip(dataset.items, looks, strict=True) if k.facts is not None and trait in k.facts.traits
-        ]
-        if ids:
-            yield Finding("warning", f"sound-{trait}", f"{len(ids)} recording(s) {words}: {_some(ids)}.", tuple(ids))
+    yield from with_traits(dataset, looks, _TRAITS, "sound", "recording")
 
 
 def silent(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     """Recordings of nothing."""
     ids = [item.id for item, look in zip(dataset.items, looks, strict=True) if look.flat]
     if ids:
-        yield Finding("warning", "silent", f"{len(ids)} recording(s) hold no sound: {_some(ids)}.", tuple(ids))
+        yield Finding("warning", "silent", f"{len(ids)} recording(s) hold no sound: {some(ids)}.", tuple(ids))
 
 
 def rates(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
@@ -144,10 +140,6 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
     def describe(self, contract: AudioInput) -> str:
         seen = "the wave" if contract.mel is None else f"log-mel spectrogram of {contract.mel.bands} bands"
         return f"{contract.seconds:g} seconds at {contract.rate} Hz, {seen}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def usual_seconds(dataset: Dataset) -> float:

@@ -62,7 +62,7 @@ def _column(name: str, rows: Sequence[tuple[str, dict[str, Any]]], column: str) 
         if isinstance(value, list | dict | bytes):
             raise DataError(f"{name} {row}: column {column!r} holds {value!r:.80}. Expected a number or a category.")
     present = [None if _is_missing(value) else value for value in given]
-    numbers = [None if value is None else _number(value) for value in present]
+    numbers = [None if value is None else as_number(value) for value in present]
     if all(number is not None for number, value in zip(numbers, present, strict=True) if value is not None):
         return list(numbers)
     return [None if value is None else category(value) for value in present]
@@ -83,7 +83,8 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
+    """A number, also one that is written as text; None for what is none."""
     if isinstance(value, bool):
         return None
     try:

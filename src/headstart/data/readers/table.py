@@ -317,7 +317,7 @@ def infer_kind(values: Sequence[Any]) -> tuple[LabelKind, str]:
         return "multilabel", ""
     if any(isinstance(value, str) and "|" in value for value in present):
         return "multilabel", "values hold '|' and were read as several labels each."
-    numbers = [_as_number(value) for value in present]
+    numbers = [cells.as_number(value) for value in present]
     if not present or any(number is None for number in numbers):
         return "class", ""
     distinct = {number for number in numbers if number is not None}
@@ -347,22 +347,13 @@ def _unpacked(value: Any) -> Any:
     return value
 
 
-def _as_number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
 def _as_flag(value: Any) -> bool | None:
     return {"0": False, "1": True, "false": False, "true": True}.get((_text(value) or "").lower())
 
 
 def _number(name: str, row: Row, column: str) -> float | None:
     value = row.values.get(column)
-    number = _as_number(value)
+    number = cells.as_number(value)
     if number is None and value not in (None, ""):
         raise DataError(f"{name} {row.name}: column {column!r} holds {value!r} where a number was expected.")
     return number
