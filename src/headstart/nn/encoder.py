@@ -33,11 +33,13 @@ class Encoder(nn.Module, ABC):
 
     architecture: how to build it again with random weights. input: its preprocessing contract.
     width: D of `Features.pooled`.
+    causal: whether what it says of a token owes nothing to the tokens after it.
     """
 
     architecture: Architecture
     input: Input
     width: int
+    causal: bool = False
 
     @abstractmethod
     def forward(self, batch: Tensor) -> Features:
@@ -54,6 +56,10 @@ class Encoder(nn.Module, ABC):
         Names that an adapter has wrapped ("a.conv.base_layer.weight", "a.conv.lora_A.default.weight")
         belong to the stage of what they wrap.
         """
+
+    def vocabulary(self) -> nn.Embedding | None:
+        """The table of vectors that the tokens of a text begin as; None where there is none."""
+        return None
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.core.card import Architecture, Input, TableInput
 from headstart.core.errors import SourceError, unknown_name
@@ -42,12 +42,17 @@ class OwnEncoder(Encoder):
         self.architecture = architecture
         self.input = input
         self.width = network.width
+        self.causal = getattr(network, "causal", False)
         self._stages = Stages(network, by_structure(network))
 
     def forward(self, batch: Tensor) -> Features:
         """batch: as `input` says -> what the network says."""
         features: Features = self.network(batch)
         return features
+
+    def vocabulary(self) -> nn.Embedding | None:
+        found = getattr(self.network, "embedding", None)
+        return found if isinstance(found, nn.Embedding) else None
 
     def stages(self) -> tuple[str, ...]:
         return self._stages.names

@@ -61,6 +61,7 @@ class TextTransformer(Encoder):
         self.architecture = architecture
         self.input = input
         self.width = int(config.hidden_size)
+        self.causal = architecture.name in DECODERS
         self._pooling = architecture.options.get("pooling", usual_pooling(architecture.name))
         if self._pooling not in POOLINGS:
             raise ConfigError(unknown_name("pooling", str(self._pooling), POOLINGS))
@@ -80,6 +81,10 @@ class TextTransformer(Encoder):
         ids = batch[:, 0].masked_fill(~real, self._pad)
         tokens = self.network(input_ids=ids, attention_mask=seen.long(), **segments).last_hidden_state
         return Features(pool(tokens, seen, self._pooling), tokens=tokens)
+
+    def vocabulary(self) -> nn.Embedding:
+        found: nn.Embedding = self.network.get_input_embeddings()
+        return found
 
     def stages(self) -> tuple[str, ...]:
         return self._stages.names

@@ -45,7 +45,7 @@ from headstart.training.rates import largest_batch, range_test
 from headstart.training.schedule import make_schedule
 
 SplitName = Literal["train", "validation"]
-LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming"})
+LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming", "loss"})
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class TrainingLoop:
             for batch in inputs:
                 network = network or fused(self.model.encoder, batch[:1])
                 with autocast(self.device, self.precision):
-                    rows.append(self.model.answer(network(batch).pooled).double().cpu().numpy())
+                    rows.append(self.model.through(network, batch).double().cpu().numpy())
         return np.concatenate(rows) if rows else np.zeros((0, len(self.task.outputs)))
 
     def validate(self) -> float:
