@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
@@ -17,6 +17,10 @@ class Frozen(BaseModel):
 
 class Contract(Frozen):
     """What a network takes, and how an item is made into it: all that preprocessing depends on."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: nothing in it can change, and thousands of columns take seconds to copy."""
+        return self
 
     def digest(self) -> str:
         """sha256 over the contract's canonical JSON: two contracts are equal if this is."""

@@ -19,6 +19,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+KNOWN = 50
+"""Names that a message lists at most."""
+
 
 class HeadstartError(Exception):
     """Base of everything headstart raises on purpose."""
@@ -70,10 +73,17 @@ class MissingExtra(UserError):
         )
 
 
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
 def unknown_name(kind: str, given: str, known: Iterable[str], hint: str = "") -> str:
     """The message for a name that nobody registered, with the closest ones that exist."""
     names = sorted(known)
     close = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
     near = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     tail = f" {hint}" if hint else ""
-    return f"unknown {kind} {given!r}.{near} Known: {', '.join(names)}.{tail}"
+    return f"unknown {kind} {given!r}.{near} Known: {some(names, KNOWN)}.{tail}"

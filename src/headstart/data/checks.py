@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from headstart.core.errors import some
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.images import SUFFIXES
 from headstart.data.modalities.base import Look
@@ -20,13 +21,6 @@ from headstart.data.modalities.base import Look
 SHOWN: Final = 5
 FEW_PER_CLASS: Final = 10
 IMBALANCE: Final = 10
-
-
-def some(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more
 
 
 # -- each item by itself --------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import category
@@ -51,6 +52,30 @@ class Finding:
     items: tuple[str, ...] = ()
 
 
+class Cells(Mapping[str, Any]):
+    """A table's row by column, without a copy of it: what is looked up is where the rows of a table have a column."""
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(self, columns: tuple[str, ...], values: tuple[Any, ...]) -> None:
+        self._places = _places(columns)
+        self._values = values
+
+    def __getitem__(self, column: str) -> Any:
+        return self._values[self._places[column]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+@lru_cache(maxsize=16)
+def _places(columns: tuple[str, ...]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(columns)}
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One row. id: stable and unique, as the user would name it (a path below the data, a row number).
@@ -73,10 +98,11 @@ class Item:
     slice: str | None = None
 
     @property
-    def cells(self) -> dict[str, Any]:
+    def cells(self) -> Cells:
         """Of a table's row: a number, a category's name or None by column."""
         assert isinstance(self.input, tuple)
-        return dict(zip(self.columns, self.input, strict=True))
+        assert len(self.input) == len(self.columns)
+        return Cells(self.columns, self.input)
 
     def content(self) -> bytes:
         """The encoded bytes of the input: UTF-8 of a text, JSON of a tuple, or of an object where it has columns.
@@ -89,7 +115,7 @@ class Item:
             return self.input.encode(errors="surrogatepass")
         if isinstance(self.input, tuple):
             if self.columns:
-                return json.dumps(self.cells, separators=(",", ":")).encode()
+                return json.dumps(dict(self.cells), separators=(",", ":")).encode()
             return json.dumps(self.input, separators=(",", ":")).encode()
         try:
             return self.input.read_bytes()

@@ -12,7 +12,7 @@ from headstart.data import speakers
 from headstart.data.dataset import Dataset, Item, LabelKind, printable
 from headstart.data.encodings import read_text
 from headstart.data.images import is_image_name
-from headstart.data.readers import READERS
+from headstart.data.readers import READERS, h5ad
 from headstart.data.readers.base import Columns
 from headstart.data.readers.folder import KINDS, walk_files
 from headstart.data.readers.table import TableReader, read_unlabelled
@@ -94,11 +94,14 @@ def _rows(wanted: Sequence[str | Path]) -> Dataset:
     for path in map(Path, wanted):
         if not _exists(path):
             raise DataError(_missing(path))
-        if not TableReader().accepts(str(path)):
+        if h5ad.is_h5ad(path):
+            parts.append(h5ad.read_unlabelled(path))
+        elif TableReader().accepts(str(path)):
+            parts.append(read_unlabelled(path))
+        else:
             raise DataError(
-                f"{path} is no table. Expected rows with the model's columns, in a .csv, .jsonl or .parquet."
+                f"{path} is no table. Expected rows with the model's columns, in a .csv, .jsonl, .parquet or .h5ad."
             )
-        parts.append(read_unlabelled(path))
     items = tuple(item for part in parts for item in part.items)
     findings = tuple(finding for part in parts for finding in part.findings)
     return Dataset(", ".join(map(str, wanted)), items, modality="table", kind="none", findings=findings)

@@ -8,7 +8,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from headstart.core.errors import SourceError
+from headstart.core.errors import SourceError, some
 from headstart.core.types import Features
 
 _WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict")
@@ -97,7 +97,7 @@ def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) 
         if name in tensors and tensors[name].shape != tensor.shape
     ]
     problems = [
-        f"{label} {_some(names)}"
+        f"{label} {some(names)}"
         for label, names in (("missing:", missing), ("not of this network:", extra), ("of another shape:", shapes))
         if names
     ]
@@ -118,9 +118,3 @@ def head_of(weight: Tensor, bias: Tensor) -> Callable[[Features], Tensor]:
     if weight.ndim == 2:
         return lambda features: nn.functional.linear(features.pooled, weight, bias)
     return lambda features: nn.functional.conv2d(features.maps[-1], weight, bias).relu().mean((2, 3))
-
-
-def _some(names: Iterable[str], most: int = 4) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more

@@ -12,8 +12,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from headstart.core.card import AudioInput, Mel
 from headstart.core.config import AugmentConfig
-from headstart.core.errors import DataError, ShapeError
-from headstart.data.checks import some, with_traits
+from headstart.core.errors import DataError, ShapeError, some
+from headstart.data.checks import with_traits
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
 from headstart.data.sound import fitted, length_of, read_sound, resample

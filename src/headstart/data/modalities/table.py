@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -14,14 +14,13 @@ from torch import Tensor
 
 from headstart.core.card import Column, TableInput
 from headstart.core.config import AugmentConfig
-from headstart.core.errors import DataError, ShapeError
+from headstart.core.errors import DataError, ShapeError, some
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
 from headstart.data.readers.cells import Cell, category
 
 MOST_LEVELS: Final = 256
 """Of a category; of more, the most frequent ones are told apart."""
-SHOWN: Final = 5
 EXCERPT: Final = 200
 
 
@@ -29,11 +28,11 @@ EXCERPT: Final = 200
 class Row:
     """cells: all there are, by column. view: float32 (columns,), those of a contract in its order."""
 
-    cells: dict[str, Cell]
+    cells: Mapping[str, Cell]
     view: np.ndarray
 
 
-def columns_of(rows: Iterable[dict[str, Cell]]) -> tuple[Column, ...]:
+def columns_of(rows: Iterable[Mapping[str, Cell]]) -> tuple[Column, ...]:
     """The columns of some rows as a contract has them: of a number mean and deviation, of a category its levels.
 
     A number that is missing or infinite counts in neither; one that never varies has the deviation 1.
@@ -44,8 +43,8 @@ def columns_of(rows: Iterable[dict[str, Cell]]) -> tuple[Column, ...]:
 
 
 def _column(name: str, cells: Sequence[Cell]) -> Column:
-    words = Counter(category(cell) for cell in cells if cell is not None)
     if any(isinstance(cell, str) for cell in cells):
+        words = Counter(category(cell) for cell in cells if cell is not None)
         frequent = [level for level, _ in sorted(words.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_LEVELS]]
         return Column(name=name, levels=tuple(sorted(frequent)))
     numbers = np.array([cell for cell in cells if cell is not None and math.isfinite(float(cell))], dtype=np.float64)
@@ -57,7 +56,7 @@ def _column(name: str, cells: Sequence[Cell]) -> Column:
     return Column(name=name, mean=mean * scale, std=std * scale if varies and std * scale > 0 else 1.0)
 
 
-def restandardised(contract: TableInput, rows: Iterable[dict[str, Cell]]) -> TableInput:
+def restandardised(contract: TableInput, rows: Iterable[Mapping[str, Cell]]) -> TableInput:
     """The contract with the means and deviations of other rows, where they have numbers in its columns."""
     own = {column.name: column for column in columns_of(rows)}
 
@@ -73,35 +72,36 @@ def restandardised(contract: TableInput, rows: Iterable[dict[str, Cell]]) -> Tab
 def infinite(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     """Rows with numbers that are infinite, as a division by zero leaves them."""
     del looks
-    found = [
-        (item.id, [name for name, cell in item.cells.items() if isinstance(cell, float) and math.isinf(cell)])
-        for item in dataset.items
-    ]
-    rows = [(name, columns) for name, columns in found if columns]
+    rows: dict[str, list[str]] = {}
+    for item in dataset.items:
+        if isinstance(item.input, tuple):
+            columns = [
+                n for n, c in zip(item.columns, item.input, strict=True) if isinstance(c, float) and math.isinf(c)
+            ]
+            rows |= {item.id: columns} if columns else {}
     if rows:
-        shown = _some([f"{name} ({_some(columns)})" for name, columns in rows])
+        shown = some([f"{row} ({some(columns)})" for row, columns in rows.items()])
         message = f"{len(rows)} row(s) hold infinite numbers, which are taken for missing ones: {shown}."
-        yield Finding("warning", "infinite", message, tuple(name for name, _ in rows))
+        yield Finding("warning", "infinite", message, tuple(rows))
 
 
 def gaps(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     """Columns in which much is missing, and rows that hold nothing."""
-    cells = _by_column(dataset)
-    holes = {name: sum(cell is None for cell in column) / len(column) for name, column in cells.items()}
+    holes = {name: cells.count(None) / len(cells) for name, cells in _by_column(dataset)}
     many = [f"{name} ({share:.0%})" for name, share in holes.items() if share > 0.5]
     if many:
-        yield Finding("warning", "missing-cells", f"{len(many)} column(s) are mostly empty: {_some(many)}.")
+        yield Finding("warning", "missing-cells", f"{len(many)} column(s) are mostly empty: {some(many)}.")
     empty = [item.id for item, look in zip(dataset.items, looks, strict=True) if look.flat]
     if empty:
-        yield Finding("warning", "empty-rows", f"{len(empty)} row(s) hold nothing: {_some(empty)}.", tuple(empty))
+        yield Finding("warning", "empty-rows", f"{len(empty)} row(s) hold nothing: {some(empty)}.", tuple(empty))
 
 
 def constant(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     """Columns that say the same of every row."""
     del looks
-    same = [name for name, cells in _by_column(dataset).items() if len(set(cells)) == 1]
+    same = [name for name, cells in _by_column(dataset) if len(set(cells)) == 1]
     if same and len(dataset) > 1:
-        yield Finding("warning", "constant-columns", f"{len(same)} column(s) never vary: {_some(same)}.")
+        yield Finding("warning", "constant-columns", f"{len(same)} column(s) never vary: {some(same)}.")
 
 
 class TableModality(Modality[TableInput, Row]):
@@ -124,13 +124,13 @@ class TableModality(Modality[TableInput, Row]):
         view = [_seen(item.id, column, cells.get(column.name)) for column in contract.columns]
         return Row(cells, np.array(view, np.float32))
 
-    def _cells(self, item: Item) -> dict[str, Cell]:
+    def _cells(self, item: Item) -> Mapping[str, Cell]:
         if not isinstance(item.input, tuple) or not item.columns or len(item.input) != len(item.columns):
             raise DataError(f"{item.id} is no row of a table. Expected a tuple of cells, and columns that name them.")
         return item.cells
 
     def weigh(self, kept: Row) -> int:
-        return kept.view.nbytes + 100 * len(kept.cells)
+        return kept.view.nbytes + 8 * len(kept.cells)  # the numbers themselves are the data set's
 
     def evaluation(self, kept: Row, contract: TableInput) -> np.ndarray:
         """float32 (columns,)."""
@@ -178,23 +178,23 @@ class TableModality(Modality[TableInput, Row]):
         absent = [name for name in wanted if name not in given]
         if len(absent) == len(wanted):
             raise DataError(
-                f"{dataset.name} has none of the {len(wanted)} columns that the network takes ({_some(wanted)}); it "
-                f"has {_some(sorted(given))}. Give the columns the names that they had where the network was trained."
+                f"{dataset.name} has none of the {len(wanted)} columns that the network takes ({some(wanted)}); it "
+                f"has {some(sorted(given))}. Give the columns the names that they had where the network was trained."
             )
         further = sorted(given - set(wanted))
         if absent or further:
-            missing = f" Taken as the mean, for want of them: {_some(absent)}." if absent else ""
-            ignored = f" Passed over: {_some(further)}." if further else ""
+            missing = f" Taken as the mean, for want of them: {some(absent)}." if absent else ""
+            ignored = f" Passed over: {some(further)}." if further else ""
             message = f"{len(wanted) - len(absent)} of {len(wanted)} columns are shared.{missing}{ignored}"
             yield Finding("warning", "columns-differ", message)
         new = [
-            f"{column.name} ({_some(levels)})"
+            f"{column.name} ({some(levels)})"
             for column in contract.columns
             if column.levels and (levels := _new_levels(dataset, column))
         ]
         if new:
             message = f"{len(new)} column(s) hold categories that the network never met, which it cannot tell apart: "
-            yield Finding("warning", "new-categories", message + _some(new) + ".")
+            yield Finding("warning", "new-categories", message + some(new) + ".")
 
     def describe(self, contract: TableInput) -> str:
         categories = sum(bool(column.levels) for column in contract.columns)
@@ -236,13 +236,11 @@ def _new_levels(dataset: Dataset, column: Column) -> list[str]:
     return sorted(found - set(column.levels))
 
 
-def _by_column(dataset: Dataset) -> dict[str, tuple[Any, ...]]:
-    rows = [item.input for item in dataset.items if isinstance(item.input, tuple)]
-    return dict(zip(dataset.columns, zip(*rows, strict=True), strict=True))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def _by_column(dataset: Dataset) -> Iterator[tuple[str, list[Cell]]]:
+    """Each column and what the rows have in it, one column at a time."""
+    rows = [item.cells for item in dataset.items if isinstance(item.input, tuple)]
+    for name in dataset.columns:
+        yield name, [row.get(name) for row in rows]
 
 
 TABLE = TableModality()

@@ -8,6 +8,7 @@ READERS: Registry[type[Reader]] = Registry(
     {
         "conll": "headstart.data.readers.conll:ConllReader",
         "folder": "headstart.data.readers.folder:FolderReader",
+        "h5ad": "headstart.data.readers.h5ad:H5adReader",
         "hub": "headstart.data.readers.hub:HubReader",
         "squad": "headstart.data.readers.squad:SquadReader",
         "table": "headstart.data.readers.table:TableReader",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from headstart.core.errors import DataError
+from headstart.core.errors import DataError, some
 from headstart.data.dataset import Finding, printable
 
 Cell = float | str | None
@@ -46,12 +46,13 @@ def read(
         verdict = (
             "They are kept, as they were asked for" if keep else "They are left out; name them with --input to keep"
         )
-        message = f"{name}: column(s) {_some(names_rows)} differ in every row and say nothing of new ones. {verdict}."
+        shown = some(map(printable, names_rows))
+        message = f"{name}: column(s) {shown} differ in every row and say nothing of new ones. {verdict}."
         findings.append(Finding("warning", "identifiers", message))
     if not found:
         raise DataError(
-            f"{name}: the columns {_some(columns)} only name their rows, so there is nothing to learn from. Add "
-            "columns of numbers or categories, or name the inputs with --input."
+            f"{name}: the columns {some(map(printable, columns))} only name their rows, so there is nothing to "
+            "learn from. Add columns of numbers or categories, or name the inputs with --input."
         )
     return tuple(map(printable, found)), list(zip(*found.values(), strict=True))
 
@@ -100,8 +101,3 @@ def _tells_rows_apart(column: str, cells: Sequence[Cell]) -> bool:
         return False
     whole = all(isinstance(cell, float) and cell.is_integer() for cell in present)
     return all(isinstance(cell, str) for cell in present) or (whole and _NAMES_ROWS.match(column) is not None)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(printable, names[:5])) + more

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from headstart.core.errors import DataError, unknown_name
+from headstart.core.errors import KNOWN, DataError, some, unknown_name
 from headstart.data.images import is_image_name
 from headstart.data.sound import is_sound_name
 
@@ -17,7 +17,6 @@ Modality = Literal["image", "text", "audio", "table"]
 FILE_NAMES: Final = ("image", "path", "audio", "image_path", "file", "filename", "file_name", "filepath", "img")
 TEXT_NAMES: Final = ("text", "sentence", "review", "content", "document", "comment", "title", "question", "message")
 LABEL_NAMES: Final = ("label", "labels", "class", "category", "target", "y")
-SHOWN: Final = 10
 SAMPLE: Final = 1000
 """Rows that are looked at to find out what a column holds."""
 _WORDS: Final = re.compile(r"\w+")
@@ -74,7 +73,7 @@ def inputs(
         if kinds <= {"number", "word", ""}:
             return Inputs(tuple(names), "table")
         raise DataError(
-            f"{name}: --input names {len(names)} columns: {', '.join(names[:SHOWN])}. "
+            f"{name}: --input names {len(names)} columns: {some(names)}. "
             "Expected one, the two of a pair of texts, or any number that hold numbers or categories."
         )
     kinds_of = {found: _kind(values(found), found, len(free) > 1) for found in free}
@@ -97,7 +96,7 @@ def inputs(
         return Inputs(tuple(cells), "table")
     raise DataError(
         f"{name}: one column must hold paths of images or recordings, or text, or some numbers or categories, and none "
-        f"of the columns {', '.join(known)} does. Name it with --input."
+        f"of the columns {some(known, KNOWN)} does. Name it with --input."
     )
 
 
@@ -114,11 +113,13 @@ def holds(values: Sequence[Any]) -> Literal["image", "audio", "text", "word", "n
     present = [value for value in values if value is not None and value != ""]
     if not present:
         return ""
+    if all(map(_is_number, present)):
+        return "number"
     for kind, is_name in (("image", is_image_name), ("audio", is_sound_name)):
         if sum(_names_a_file(value, is_name) for value in present) >= 0.5 * len(present):
             return kind  # type: ignore[return-value]
     texts = [value for value in present if isinstance(value, str)]
-    if len(texts) < 0.5 * len(present) or all(_is_number(text) for text in texts):
+    if len(texts) < 0.5 * len(present):
         return "number"
     long = sum(len(_WORDS.findall(text)) >= 3 or len(_WIDE.findall(text)) >= 4 for text in texts)
     return "text" if long >= 0.5 * len(texts) else "word"
@@ -130,9 +131,11 @@ def _names_a_file(value: Any, is_name: Callable[[str], bool]) -> bool:
     return isinstance(value, bytes) or (isinstance(value, str) and is_name(value.strip()))
 
 
-def _is_number(text: str) -> bool:
+def _is_number(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, int | float)
     try:
-        float(text)
+        float(value)
     except ValueError:
         return False
     return True
@@ -148,6 +151,6 @@ def labels(name: str, given: str | None, known: Sequence[str], free: Sequence[st
     if len(free) == 1:
         return list(free)
     raise DataError(
-        f"{name}: no column is plainly the label. The columns are {', '.join(known)}; name it with --label "
+        f"{name}: no column is plainly the label. The columns are {some(known, KNOWN)}; name it with --label "
         "(several, separated by commas, for several numbers)."
     )

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headstart.core.errors import DataError
-from headstart.data.checks import some
+from headstart.core.errors import DataError, some
 from headstart.data.dataset import Dataset, Finding, Item, printable
 from headstart.data.encodings import encoding_finding, read_text
 from headstart.data.readers.base import Columns, Reader

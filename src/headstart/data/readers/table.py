@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from headstart.core.errors import DataError, unknown_name
+from headstart.core.errors import KNOWN, DataError, some, unknown_name
 from headstart.core.extras import require
 from headstart.data.dataset import SPLIT_NAMES, Dataset, Finding, Item, LabelKind, Role, printable
 from headstart.data.encodings import encoding_finding, read_text
@@ -86,8 +86,16 @@ def _suffix(path: Path) -> str:
     return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
 
 
-def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Path | None) -> Dataset:
+Measured = tuple[tuple[str, ...], Sequence[tuple[cells.Cell, ...]]]
+"""Names of columns, and what each row has in them."""
+
+
+def dataset_from_rows(
+    name: str, rows: Sequence[Row], columns: Columns, base: Path | None, measured: Measured | None = None
+) -> Dataset:
     """Rows -> Dataset. base: folder of relative paths; None where every input is text or bytes.
+
+    measured: the inputs, where they are kept apart from the columns that tell label, group and split.
 
     Raises DataError naming the row, or the columns there are.
     """
@@ -99,22 +107,28 @@ def dataset_from_rows(name: str, rows: Sequence[Row], columns: Columns, base: Pa
     domain_column = find.usual(("domain",), known)
     wanted = columns.slice if columns.slice in known or columns.slice not in SLICES else None
     slice_column = find.column(name, "slice", wanted, known)
-    taken = {split_column, group_column, domain_column}
     given = find.several(name, "label", columns.label, known) if columns.label is not None else []
     labelled = given or [found for found in [find.usual(find.LABEL_NAMES, known)] if found]
-    free = [column for column in known if column not in {*taken, *labelled}]
-    inputs = find.inputs(name, columns.input, known, free, lambda c: [row.values.get(c) for row in rows[: find.SAMPLE]])
+    taken = {split_column, group_column, domain_column}
+    free = [column for column in known if column not in taken and column not in labelled]
+    if measured is None:
+        sample = rows[: find.SAMPLE]
+        inputs = find.inputs(name, columns.input, known, free, lambda c: [row.values.get(c) for row in sample])
+    else:
+        inputs = find.Inputs((), "table")
     of_cells = inputs.modality == "table"
-    if of_cells and not labelled and columns.input is None:
+    if of_cells and not labelled and columns.input is None and measured is None:
         find.labels(name, None, known, ())  # every column is an input then: says so
-    rest = [column for column in known if column not in {*taken, *inputs.names}]
-    label_columns = given or find.labels(name, None, known, rest)
+    taken.update(inputs.names)
+    label_columns = given or find.labels(name, None, known, [column for column in known if column not in taken])
     findings: list[Finding] = []
     if not of_cells:  # rows of a table are equal by chance, too
         rows = _without_repeats(name, rows, findings)
     kind, labels = _labels(name, rows, label_columns, columns.kind, findings)
     values: Sequence[Any]
-    if of_cells:
+    if measured is not None:
+        names, values = measured
+    elif of_cells:
         names, values = cells.read(
             name,
             [(row.name, row.values) for row in rows],
@@ -170,13 +184,13 @@ def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
             if len(fields) != len(header):
                 raise DataError(
                     f"{path} {name} has {len(fields)} fields where the header has {len(header)} "
-                    f"({', '.join(header)}). Correct the line; a field that holds {delimiter!r} needs quotes."
+                    f"({some(header, KNOWN)}). Correct the line; a field that holds {delimiter!r} needs quotes."
                 )
             rows.append(Row(name, len(rows), dict(zip(header, fields, strict=True))))
     except csv.Error as error:
         raise DataError(f"{path} line {reader.line_num} is broken: {error}. Correct the line.") from None
     if not rows:
-        raise DataError(f"{path} has a header ({', '.join(header)}) and no rows. Expected one row per item.")
+        raise DataError(f"{path} has a header ({some(header, KNOWN)}) and no rows. Expected one row per item.")
     return rows
 
 
