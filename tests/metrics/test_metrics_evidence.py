@@ -47,6 +47,19 @@ def test_what_belongs_together_counts_once() -> None:
     assert abs(together.p_value - 0.5) > abs(alone.p_value - 0.5)
 
 
+def test_with_few_groups_items_are_paired_and_each_group_must_agree() -> None:
+    rng = np.random.default_rng(4)
+    champion, gain = rng.exponential(size=90), 0.3 + 0.2 * rng.normal(size=90)
+    one, three = np.zeros(90), np.repeat(np.arange(3), 30)
+    found = evidence(champion, champion - gain, looks=1, groups=one)
+    assert found.convinces
+    assert found.p_value == pytest.approx(ttest_rel(gain, np.zeros(90), alternative="greater").pvalue)
+    assert evidence(champion, champion - gain, looks=1, groups=three).convinces
+    gain[three == 1] -= 0.4  # still better on the whole, worse in one group
+    assert evidence(champion, champion - gain, looks=1).convinces
+    assert not evidence(champion, champion - gain, looks=1, groups=three).convinces
+
+
 @pytest.mark.parametrize(("gain", "p_value"), [(0.2, 0.0), (0.0, 1.0), (-0.2, 1.0)])
 def test_a_constant_difference(gain: float, p_value: float) -> None:
     losses = np.ones(10)

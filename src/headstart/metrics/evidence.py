@@ -18,6 +18,8 @@ from headstart.core.extras import require
 
 LEVEL = 0.2
 """Chance of one needless replacement, over all of them. Generous: what is replaced is at worst about as good."""
+FEWEST = 5
+"""Pairs below which a t test is not asked."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,21 @@ def evidence(champion: np.ndarray, challenger: np.ndarray, *, looks: int, groups
     """Paired and one-sided: is the challenger's loss lower on the same items?
 
     champion, challenger: (N,) loss of each item. looks: which question this is, from 1. groups: (N,) what belongs
-    together; their sums are then what is paired. A t test; with fewer than five pairs nothing convinces.
+    together; their sums are then what is paired. A t test; with fewer than five pairs nothing convinces. Fewer than
+    five groups (one speaker who validates, say) would never convince: then items are paired, which says something of
+    these groups alone, and the challenger must be better in each of them.
     """
     level = LEVEL / (looks * (looks + 1))
     difference = np.asarray(champion, dtype=np.float64) - np.asarray(challenger, dtype=np.float64)
     gain = float(difference.mean()) if len(difference) else 0.0
     if groups is not None:
-        difference = np.bincount(np.unique(groups, return_inverse=True)[1].reshape(-1), difference).astype(np.float64)
+        sums = np.bincount(np.unique(groups, return_inverse=True)[1].reshape(-1), difference).astype(np.float64)
+        if len(sums) >= FEWEST:
+            difference = sums
+        elif (sums <= 0).any():
+            return Evidence(gain, 1.0, level)
     count = len(difference)
-    if count < 5:
+    if count < FEWEST:
         return Evidence(gain, 1.0, level)
     error = float(difference.std(ddof=1)) / math.sqrt(count)
     mean = float(difference.mean())
