@@ -25,8 +25,9 @@ class AugmentConfig(Frozen):
     word_delete: share of the words that are left out; 0 is off.
     synonyms: file that replacing and inserting draw from: lines of a word and its synonyms, parted by tabs, or a JSON
         object of lists.
-    back_translation: two translation models, parted by a comma, the first from the texts' language and the second
-        back into it; each training text is then also shown as it comes back (Sennrich et al. 2016).
+    back_translation: two translation models, names on the hub or folders, parted by a comma, the first from the texts'
+        language and the second back into it; each training text is then also shown as it comes back (Sennrich et al.
+        2016).
     time_shift: largest shift of a recording in time, as a share of what is heard; silence fills the gap; 0 is off.
     gain: largest change of a recording's loudness, in decibels, either way; 0 is off.
     noise: loudness of added white noise, drawn up to this share of the recording's own (0.1 is 20 dB below); 0 is off.

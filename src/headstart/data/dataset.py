@@ -86,6 +86,7 @@ class Item:
     label: raw value; a tuple of strings for many labels, or of one tag a word; a tuple of numbers for several
     quantities; a tuple of (start, text) of answers in the context, counted in characters, () where it holds none;
     None if there is no label. slice: the value of the column that results are asked for by.
+    versions: other forms of a text, or of a pair, that training may show in its place.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Item:
     domain: str | None = None
     columns: tuple[str, ...] = ()
     slice: str | None = None
+    versions: tuple[Any, ...] = ()
 
     @property
     def cells(self) -> Cells:

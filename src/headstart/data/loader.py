@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,9 @@ from headstart.data.kept import Kept
 from headstart.data.modalities import MODALITIES
 
 T = TypeVar("T")
+
+VERSIONS = 1
+"""Parts the draw of a version from all else that the same seed decides."""
 
 
 class Batches:
@@ -51,9 +55,10 @@ class Batches:
         return self._together(lambda i: self.modality.evaluation(self.item(i), self.contract), indices)
 
     def training(self, indices: Sequence[int], seeds: Sequence[int], augment: AugmentConfig) -> Tensor:
-        """One random view of each item at `indices`, determined by the seed (0 or larger) at the same place."""
+        """One random view of each item at `indices`, or of one of its versions, determined by the seed (0 or larger) at
+        the same place."""
         return self._together(
-            lambda pair: self.modality.training(self.item(pair[0]), self.contract, augment, pair[1]),
+            lambda pair: self.modality.training(self._version(*pair), self.contract, augment, pair[1]),
             list(zip(indices, seeds, strict=True)),
         )
 
@@ -71,6 +76,14 @@ class Batches:
     def item(self, index: int) -> Any:
         """What is kept of an item."""
         return self.kept.of(self.dataset[int(index)])
+
+    def _version(self, index: int, seed: int) -> Any:
+        """What is kept of an item, or of another version of it, each as likely."""
+        item = self.dataset[int(index)]
+        drawn = int(np.random.default_rng((seed, VERSIONS)).integers(1 + len(item.versions))) if item.versions else 0
+        if not drawn:
+            return self.item(index)
+        return self.modality.read(replace(item, input=item.versions[drawn - 1]), self.contract)
 
     def _together(self, make: Callable[[T], np.ndarray], arguments: Sequence[T]) -> Tensor:
         return self.modality.collate(list(self._pool.map(make, arguments)), self.contract)

@@ -43,6 +43,7 @@ from headstart.recipes.publish import Outcome, publish
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
 from headstart.recipes.slicing import slice_values
+from headstart.recipes.translate import retold, translators
 from headstart.tracking.recorder import Recorder
 
 DEFAULT_METHOD = "lp-ft"
@@ -306,12 +307,17 @@ def _open(
     dataset: Dataset, source: Source, recipe: Recipe, progress: Progress, watch: Stopwatch
 ) -> tuple[Target, Encoder]:
     """The checked target and the source's encoder, the one loaded while the other is read."""
+    away = translators(recipe.train.augment, dataset)  # raises before anything is done
     with watch("data"), ThreadPoolExecutor(1, thread_name_prefix="headstart-source") as pool:
         loading = pool.submit(source.load) if source.availability().here else None
         target = prepare(dataset, source.card.input, seed=recipe.seed, progress=progress)
     progress.stage("loading the source")
     with watch("source"):
-        return target, loading.result() if loading is not None else source.load()
+        encoder = loading.result() if loading is not None else source.load()
+    if away is not None:
+        with watch("translation"):
+            target = retold(target, away, progress)
+    return target, encoder
 
 
 def _read(data: DataRecipe) -> Dataset:

@@ -35,6 +35,7 @@ from headstart.recipes.models import new_model
 from headstart.recipes.prepare import Target, label_kind, prepare
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
+from headstart.recipes.translate import retold, translators
 from headstart.recipes.tuning.clock import Clock
 from headstart.recipes.tuning.crew import Ending, run_crew
 from headstart.recipes.tuning.finals import choose, divisions, finalists
@@ -175,7 +176,9 @@ def _open(
         dataset = read_dataset(request.data, kind=kind, **columns)
     name = default_source(dataset) if request.source == "auto" else request.source
     source = suited(name, dataset, request.seed, standardise=config.standardise)
+    away = translators(config.augment, dataset)
     target = prepare(dataset, source.card.input, seed=request.seed, progress=progress)
+    target = retold(target, away, progress) if away else target
     progress.stage("loading the source")
     model = new_model(source, target, request.seed, pretrained=method.pretrained)
     blocks = len(weighted_blocks(model))

@@ -43,11 +43,11 @@ def fetch(repository: str, file: str, source: str) -> Path:
         raise OfflineError(f"{offline_message(source, constants.ENDPOINT)} (HF_HUB_OFFLINE is set.)")
     require_host(constants.ENDPOINT, source)
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         return Path(hf_hub_download(repository, file))
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SourceError(
             f"source {source!r}: {file} of {repository} could not be fetched from the hub: {reason} "

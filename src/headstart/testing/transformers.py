@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 import transformers
 
@@ -65,4 +67,28 @@ def save_audio_network(folder: Path, model_type: str, **options: Any) -> Path:
     config = transformers.AutoConfig.for_model(model_type, **options)
     transformers.AutoModel.from_config(config).save_pretrained(folder)
     extractor.save_pretrained(folder)
+    return folder
+
+
+def save_translator(folder: Path, words: Sequence[str], seed: int = 0) -> Path:
+    """Save a Marian model that answers any text with some of `words`, and its tokenizer. Returns `folder`.
+
+    words: what it reads and writes, in small letters; others are unknown to it. seed: of its weights.
+    """
+    special = ("<pad>", "</s>", "<unk>")
+    model = tokenizers.models.WordLevel({w: i for i, w in enumerate((*special, *words))}, unk_token="<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=32
+    ).save_pretrained(folder)
+    torch.manual_seed(seed)
+    ends = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1}
+    layers = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    sizes = {"d_model": 16, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 128}
+    config = transformers.MarianConfig(vocab_size=len(words) + len(special), init_std=1.0, **ends, **layers, **sizes)
+    network = transformers.MarianMTModel(config)
+    network.generation_config.update(num_beams=2, min_new_tokens=3)
+    network.save_pretrained(folder)
     return folder

@@ -120,7 +120,7 @@ class Judged:
 
 
 def _plain_item(item: Item) -> dict[str, Any]:
-    plain = {name: getattr(item, name) for name in ("id", "label", "split", "group", "domain", "columns")}
+    plain = {name: getattr(item, name) for name in ("id", "label", "split", "group", "domain", "columns", "versions")}
     match item.input:
         case bytes():
             return plain | {"bytes": base64.b64encode(item.input).decode()}
@@ -139,7 +139,9 @@ def _item(plain: dict[str, Any]) -> Item:
         input = base64.b64decode(plain["bytes"])
     else:
         input = tuple(plain["value"]) if isinstance(plain["value"], list) else plain["value"]
-    return Item(plain["id"], input, label, plain["split"], plain["group"], plain["domain"], tuple(plain["columns"]))
+    versions = tuple(tuple(found) if isinstance(found, list) else found for found in plain["versions"])
+    places = (plain["split"], plain["group"], plain["domain"])
+    return Item(plain["id"], input, label, *places, tuple(plain["columns"]), versions=versions)
 
 
 class _Pruned(Exception):
