@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headstart.recipes.explain import explain
     from headstart.recipes.fit import fit, resume
     from headstart.recipes.predict import Prediction, predict
+    from headstart.recipes.pretrain import PretrainedRun, pretrain
     from headstart.recipes.rank import Ranking, rank
     from headstart.recipes.run import Run
     from headstart.recipes.sources import install_sources, list_sources
@@ -47,6 +48,7 @@ _HOMES = {
     "LoadedModel": "headstart.artifacts.load:LoadedModel",
     "Method": "headstart.core.method:Method",
     "Prediction": "headstart.recipes.predict:Prediction",
+    "PretrainedRun": "headstart.recipes.pretrain:PretrainedRun",
     "Ranking": "headstart.recipes.rank:Ranking",
     "Run": "headstart.recipes.run:Run",
     "Source": "headstart.core.source:Source",
@@ -64,6 +66,7 @@ _HOMES = {
     "list_sources": "headstart.recipes.sources:list_sources",
     "load": "headstart.artifacts.load:load_model",
     "predict": "headstart.recipes.predict:predict",
+    "pretrain": "headstart.recipes.pretrain:pretrain",
     "rank": "headstart.recipes.rank:rank",
     "resume": "headstart.recipes.fit:resume",
     "tune": "headstart.recipes.tune:tune",
@@ -77,6 +80,7 @@ __all__ = [
     "LoadedModel",
     "Method",
     "Prediction",
+    "PretrainedRun",
     "Ranking",
     "Run",
     "Source",
@@ -95,6 +99,7 @@ __all__ = [
     "list_sources",
     "load",
     "predict",
+    "pretrain",
     "rank",
     "resume",
     "tune",

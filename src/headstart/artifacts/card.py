@@ -47,6 +47,7 @@ _METRICS: Final = {
     "r2": ("r_squared", "R squared"),
 }
 """Our name -> (the hub's, for a person)."""
+_WHEN: Final = ("before", "after")
 _PIPELINES: Final = {
     "image": "image-classification",
     "text": "text-classification",
@@ -80,6 +81,44 @@ def render(
     """
     front = yaml.safe_dump(_front(task, sources, facts), sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{front}---\n\n" + "\n".join(_body(task, sources, contracts, facts, joined)) + "\n"
+
+
+def render_pretrained(source: SourceCard, contract: Input, metrics: Mapping[str, Any]) -> str:
+    """The text of `card.md` of a network that was pretrained without labels. metrics: as in its `metrics.json`."""
+    told = metrics["pretraining"]
+    license_id = source.license.lower()
+    known = license_id in _LICENSES
+    licence = {"license": license_id} if known else {"license": "other", "license_name": _slug(license_id)}
+    front = {**licence, "library_name": "headstart", "tags": ["headstart", "transfer-learning", told["objective"]]}
+    modality = MODALITIES[contract.modality]
+    lines = [
+        f"# A network pretrained without labels on {_plain(told['data'])}",
+        "",
+        f"It predicts nothing yet. Fit it to labelled {modality.plural}: `headstart fit DATA --source MODEL`. Made by "
+        f"headstart {__version__} from `{source.name}` by the objective `{told['objective']}`, {told['epochs']} passes "
+        f"over {told['n']['train']} {modality.plural}.",
+        "",
+        f"Loss of {told['loss_of']} on {told['n']['held_out']} held-out {modality.plural}, with 95 % interval:",
+        "",
+        "| | loss | perplexity |",
+        "|---|---|---|",
+        *(f"| {when} | {_interval(told[when], 'loss')} | {_interval(told[when], 'perplexity')} |" for when in _WHEN),
+        "",
+        "What it was trained on, with its biases, is part of it.",
+        "",
+        f"- Trained on: {_plain(source.trained_on)}",
+        f"- Preprocessing: {modality.describe(contract)}, digest `{contract.digest()}`",
+        f"- Python {platform.python_version()}, {', '.join(_versions())}",
+    ]
+    shown = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{shown}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _interval(found: Mapping[str, Any], name: str) -> str:
+    if name not in found:
+        return "-"
+    interval = Interval.from_json(found[name])
+    return f"{interval.value:.4g} [{interval.low:.4g}, {interval.high:.4g}]"
 
 
 def _front(task: Task, sources: Sequence[SourceCard], facts: CardFacts) -> dict[str, Any]:

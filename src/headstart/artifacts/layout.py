@@ -19,6 +19,13 @@ alone:
     labels.json, card.md   as above
     probes.safetensors     the logits (n, K) float32 that the members' stored inputs must give together
 
+A network that was pretrained without labels predicts nothing yet, and is a source:
+
+    model.json             kind "pretrained", as the first
+    model.safetensors      weights: "encoder.<name>", "output.<name>" of the layer that answered while it learned
+    probes.safetensors     stored inputs (n, ...) and the features "pooled" (n, D) float32 they must give
+    model.sha256, preprocessing.json, assets/HASH, card.md     as above
+
 The hashes show damage and careless edits. They are no signature: who can rewrite the whole folder can rewrite them too.
 """
 
@@ -33,7 +40,7 @@ from pydantic import Field
 
 from headstart.core.card import Architecture, Frozen, Input, SourceCard
 
-FORMAT, ENSEMBLE_FORMAT = 1, 2
+FORMAT, ENSEMBLE_FORMAT, PRETRAINED_FORMAT = 1, 2, 3
 """A single model is still written so that the first headstart reads it; an ensemble is what the second can read."""
 
 DESCRIPTION = "model.json"
@@ -89,6 +96,20 @@ class EnsembleDescription(Frozen):
     members: tuple[MemberEntry, ...] = Field(min_length=2)
     task: dict[str, Any]
     temperature: float = Field(1.0, gt=0)
+    files: dict[str, str]
+
+
+class PretrainedDescription(Frozen):
+    """model.json of a network that was pretrained without labels. objective: by which."""
+
+    format: Literal[3] = 3
+    kind: Literal["pretrained"] = "pretrained"
+    headstart: str
+    architecture: Architecture
+    input: Input
+    width: int = Field(ge=1)
+    objective: str
+    source: SourceCard
     files: dict[str, str]
 
 

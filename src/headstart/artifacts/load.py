@@ -240,6 +240,11 @@ def _read_description(folder: Path) -> Described:
         number = raw["format"]
     except (ValueError, TypeError, KeyError):
         raw, number = None, None
+    if number == layout.PRETRAINED_FORMAT:
+        raise ArtifactError(
+            f"{folder} holds a network that was pretrained without labels, so it predicts nothing yet. Fit it to "
+            f"labelled data: headstart fit DATA --source {folder}"
+        )
     if isinstance(number, int) and number > layout.ENSEMBLE_FORMAT:
         raise ArtifactError(
             f"{folder} is of format {number}, written by headstart {raw.get('headstart')}; "

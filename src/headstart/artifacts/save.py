@@ -7,9 +7,10 @@ import copy
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -18,16 +19,19 @@ from torch import Tensor
 
 from headstart import __version__
 from headstart.artifacts import layout
-from headstart.artifacts.card import CardFacts, render
+from headstart.artifacts.card import CardFacts, render, render_pretrained
 from headstart.artifacts.load import load_model, probe_logits
 from headstart.core import assets
 from headstart.core.card import Input, SourceCard
 from headstart.core.errors import ArtifactError, ConfigError, ShapeError
+from headstart.core.source import Output
 from headstart.core.task import Task
 from headstart.data.modalities import MODALITIES
 from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision
+from headstart.nn.encoder import Encoder
 from headstart.nn.model import Model
+from headstart.sources.run import OUTPUT, RunSource
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,60 @@ def save_ensemble(
         _put(beside, folder)
 
 
+def save_pretrained(
+    folder: Path,
+    *,
+    encoder: Encoder,
+    output: Output,
+    source: SourceCard,
+    probes: Tensor,
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write a network that was pretrained without labels, and predicts nothing yet, so that it is a source.
+
+    output: the layer that answered while it learned. source: its card. probes: (n, ...) evaluation views, one or more.
+    metrics: as in `metrics.json`, for the card. Raises as `save_model`.
+    """
+    contract, inputs = encoder.input, probes.contiguous()
+    MODALITIES[contract.modality].require(inputs, contract)
+    pooled = _pooled(encoder, inputs)
+    if not pooled.isfinite().all():
+        raise ArtifactError("the network is not saved: its features are not finite numbers. Lower the learning rate.")
+    tensors = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    tensors |= {f"{OUTPUT}{name}": tensor for name, tensor in output.tensors.items()}
+    description = {
+        "headstart": __version__,
+        "architecture": encoder.architecture.model_dump(mode="json"),
+        "input": contract.model_dump(mode="json"),
+        "width": encoder.width,
+        "objective": output.objective,
+        "source": source.model_dump(mode="json"),
+    }
+    files = {
+        layout.WEIGHTS: safetensors.torch.save({n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}),
+        layout.PREPROCESSING: layout.to_json({"input": contract.model_dump(mode="json"), "digest": contract.digest()}),
+        layout.PROBES: safetensors.torch.save({"inputs": inputs, "pooled": pooled}),
+        layout.CARD: render_pretrained(source, contract, metrics).encode(),
+    }
+    files |= {f"{layout.ASSETS}/{name}": assets.read(name) for name in contract.assets}
+    with _beside(folder) as beside:
+        _write_all(beside, files, description, layout.PretrainedDescription)
+        again = _pooled(RunSource(beside).load(), inputs)
+        if not torch.allclose(again, pooled, rtol=layout.TOLERANCE, atol=layout.TOLERANCE):
+            raise ArtifactError(
+                "the network is not saved, because what was written does not prove itself: read back, its features "
+                f"differ by {float((again - pooled).abs().max()):.3g}."
+            )
+        _put(beside, folder)
+
+
+def _pooled(encoder: Encoder, views: Tensor) -> Tensor:
+    """(n, D) float32 features of evaluation views, on the CPU."""
+    on_cpu = copy.deepcopy(encoder).to(torch.device("cpu"), torch.float32).eval()
+    with torch.no_grad():
+        return on_cpu(MODALITIES[encoder.input.modality].prepare(views, encoder.input)).pooled.contiguous()
+
+
 def _weights_of(members: Sequence[Member], combine: Pool) -> list[float]:
     """As they are stored: of sum one for probabilities."""
     weights = [float(member.weight) for member in members]
@@ -185,7 +243,7 @@ def _write_all(
     folder: Path,
     files: dict[str, bytes],
     description: dict[str, object],
-    kind: type[layout.Description] | type[layout.EnsembleDescription],
+    kind: type[layout.Description] | type[layout.EnsembleDescription] | type[layout.PretrainedDescription],
 ) -> None:
     """Write the files, then what describes and hashes them, then its seal."""
     hashes = {name: layout.sha256(data) for name, data in files.items()}

@@ -19,7 +19,21 @@ import typer
 from typer.main import get_command
 
 from headstart import __version__
-from headstart.cli import cache, compare, doctor, ensemble, evaluate, explain, fit, predict, rank, resume, sources, tune
+from headstart.cli import (
+    cache,
+    compare,
+    doctor,
+    ensemble,
+    evaluate,
+    explain,
+    fit,
+    predict,
+    pretrain,
+    rank,
+    resume,
+    sources,
+    tune,
+)
 from headstart.cli.output import Interrupted, print_json, print_words
 from headstart.core.errors import ConfigError, UserError
 from headstart.core.extras import explained
@@ -50,7 +64,7 @@ def _root(
     pass
 
 
-for _module in (rank, fit, tune, resume, predict, explain, evaluate, compare, ensemble, doctor):
+for _module in (rank, fit, pretrain, tune, resume, predict, explain, evaluate, compare, ensemble, doctor):
     app.command(_module.__name__.rpartition(".")[2], epilog=_module.EPILOG)(_module.command)
 app.add_typer(sources.app, name="sources")
 app.add_typer(cache.app, name="cache")

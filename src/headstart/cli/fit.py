@@ -115,7 +115,7 @@ def command(
                 progress=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(_how_to_go_on(out, began)) from None
+            raise Interrupted(how_to_go_on(out, began)) from None
     tell(run.summary(), as_json=as_json)
     if as_json:
         print_json({"run": str(run.path), **run.metrics})
@@ -137,7 +137,7 @@ def list_options(method: str, as_json: bool) -> None:
     table(("option", "takes", "default", "meaning"), [(row.key, row.type, row.default, row.meaning) for row in rows])
 
 
-def _how_to_go_on(out: Path | None, began: float) -> str:
+def how_to_go_on(out: Path | None, began: float) -> str:
     """What to do after Ctrl-C. out: None where the recipe chose the folder."""
     candidates = [out] if out is not None else list(Path("runs").glob("*"))
     begun = [path for path in candidates if (path / "recipe.yaml").is_file()]

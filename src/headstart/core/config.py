@@ -74,6 +74,24 @@ class AdversarialConfig(Frozen):
     weight: float = Field(0.5, ge=0, le=1)
 
 
+class PretrainConfig(Frozen):
+    """Learning from items without their labels, before the method begins (Gururangan et al. 2020).
+
+    epochs: passes over the training items, and those of `data`; 0 is off.
+    data: more items of the same kind, whose labels, if any, are not looked at.
+    objective: what is learned; "auto" takes what suits the network.
+    learning_rate: the highest; left out, 1e-4 for a pretrained network, 1e-3 for one that headstart pretrained, 2e-3
+        for random weights.
+    batch_size: items a step.
+    """
+
+    epochs: int = Field(0, ge=0, le=10_000)
+    data: str = ""
+    objective: Literal["auto", "masked-tokens", "next-token", "masked-features"] = "auto"
+    learning_rate: float | None = Field(None, gt=0, le=1000)
+    batch_size: int = Field(32, ge=1, le=65_536)
+
+
 class TrainConfig(Frozen):
     """How gradients are followed. A field left None takes the method's own default.
 
@@ -136,3 +154,4 @@ class TrainConfig(Frozen):
     checkpoint_seconds: float = Field(20.0, ge=0)
     augment: AugmentConfig = AugmentConfig()
     adversarial: AdversarialConfig = AdversarialConfig()
+    pretrain: PretrainConfig = PretrainConfig()

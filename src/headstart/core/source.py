@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,15 @@ class Availability:
     here: bool
     how: str
     """Where they are, or the command that brings them."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """The layer that answered while a network was pretrained without labels. objective: what it was asked. tensors: of
+    the layer, by name."""
+
+    objective: str
+    tensors: Mapping[str, Tensor]
 
 
 class Source(ABC):
@@ -50,4 +59,8 @@ class Source(ABC):
 
         None where it has none. Scores of LEEP and NCE and the self-test of a pack use it.
         """
+        return None
+
+    def output_layer(self) -> Output | None:
+        """What to go on with, where it was pretrained without labels and is to learn more in that way; else None."""
         return None

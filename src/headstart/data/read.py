@@ -29,6 +29,7 @@ def read_dataset(
     group: str | None = None,
     split: str | None = None,
     slice: str | None = None,
+    labelled: bool = True,
 ) -> Dataset:
     """The labelled items of a folder, a table or a hub data set; nothing is decoded. A Dataset passes unchanged.
 
@@ -36,6 +37,8 @@ def read_dataset(
     group="none": items do not belong together, though recordings' names may say who is heard.
     slice: a column that results are asked for by; or "group", "domain" or "class", which folders have too.
     kind: how labels are read ("class", "multilabel", "number"); None infers it and says so where it could be wrong.
+    labelled: False takes data without labels, too: a table with no column that is plainly one, a file with a text a
+        line; the kind of such a data set is "none".
 
     Raises DataError where there is nothing readable, ConfigError for options that do not fit the form of data.
     """
@@ -45,7 +48,7 @@ def read_dataset(
     for reader in sorted((READERS[key]() for key in READERS), key=lambda reader: reader.general):
         if reader.accepts(name):
             apart = group == speakers.NONE
-            found = reader.read(name, Columns(input, label, kind, None if apart else group, split, slice))
+            found = reader.read(name, Columns(input, label, kind, None if apart else group, split, slice, labelled))
             return found if apart else speakers.by_speaker(found)
     raise DataError(_unreadable(Path(name)))
 

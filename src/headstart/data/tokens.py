@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PADS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 _MULTIPLE = 8
+_OWN_SPECIAL = ("[PAD]", "[BOS]", "[SEP]", "[EOS]")
 
 
 def tokenizer(contract: TextInput) -> Any:
@@ -83,3 +84,42 @@ def collate(rows: Sequence[np.ndarray], pad_id: int, length: int = 8192) -> Tens
     for place, row in zip(batch, rows, strict=True):
         place[:, : row.shape[1]] = row
     return torch.from_numpy(batch)
+
+
+def special_ids(contract: TextInput) -> frozenset[int]:
+    """Tokens that stand for no piece of a text: those that begin, end, part, pad or hide."""
+    added = tokenizer(contract).get_added_tokens_decoder()
+    return frozenset(int(i) for i, token in added.items() if token.special)
+
+
+def mask_id(contract: TextInput) -> int | None:
+    """The token that hides another; None where the tokenizer has none."""
+    ids = (tokenizer(contract).token_to_id(token) for token in ("[MASK]", "<mask>"))
+    return next((int(found) for found in ids if found is not None), None)
+
+
+def train_tokenizer(texts: Iterable[str], size: int) -> bytes:
+    """A tokenizer.json for texts like these: small letters, every Chinese character by itself, frequent pieces of words
+    as tokens and all else spelled in bytes (Sennrich et al. 2016), `[BOS] a [EOS]`. The same texts give the same bytes.
+
+    size: tokens at most; at least there are those for all bytes.
+    """
+    library = require("tokenizers", "transformers", "a tokenizer of its own")
+    found = library.Tokenizer(library.models.BPE())
+    before = library.pre_tokenizers
+    found.normalizer = library.normalizers.BertNormalizer(strip_accents=False)
+    found.pre_tokenizer = before.Sequence([before.BertPreTokenizer(), before.ByteLevel(use_regex=False)])
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=2,
+        special_tokens=list(_OWN_SPECIAL),
+        initial_alphabet=before.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    found.train_from_iterator(texts, trainer)
+    ends = [(token, found.token_to_id(token)) for token in ("[BOS]", "[SEP]", "[EOS]")]
+    found.post_processor = library.processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", pair="[BOS] $A [SEP] $B:1 [EOS]:1", special_tokens=ends
+    )
+    text: str = found.to_str()
+    return text.encode()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from headstart.core.card import AudioInput, Input, TableInput
+from headstart.core import assets
+from headstart.core.card import AudioInput, Input, TableInput, TextInput
 from headstart.core.errors import ConfigError, SourceError
 from headstart.core.source import Source
 from headstart.data.dataset import Dataset, Item
 from headstart.data.modalities import MODALITIES
 from headstart.data.splits import assign_splits
+from headstart.data.survey import survey
 from headstart.sources import PACKS, resolve
 
 Standardise = Literal["source", "per-cohort"]
@@ -40,7 +41,7 @@ def suited(
 ) -> Source:
     """The source as it takes the items of `dataset`: itself; of recordings as much as they usually last, where it takes
     any length; an image source that looks at their spectrograms; a network for the columns of a table, which are
-    described by the items that `prepare` will train on.
+    described by the items that `prepare` will train on; a network for texts with a tokenizer made of those.
 
     source: "auto" is the first of `preferred` that is on this machine. seed: of the division.
     standardise: as in TrainConfig. contract: what this function chose for the data before; None asks the data.
@@ -53,6 +54,8 @@ def suited(
     card, modality = chosen.card, dataset.modality
     if card.modality == modality == "table":
         return _for_columns(chosen, dataset, seed, standardise, contract)
+    if card.modality == modality == "text":
+        return _for_texts(chosen, dataset, seed, contract)
     if modality == "audio":
         from headstart.data.modalities.audio import usual_seconds
         from headstart.sources.lasting import lasting
@@ -89,11 +92,31 @@ def _for_columns(
     return TableNetwork(source.name, contract) if isinstance(source, TableNetwork) else Restandardised(source, contract)
 
 
+def _for_texts(source: Source, dataset: Dataset, seed: int, contract: Input | None) -> Source:
+    from headstart.data.tokens import train_tokenizer
+    from headstart.sources.recurrent import NO_TEXTS, VOCABULARY, RecurrentNetwork
+
+    if not isinstance(source, RecurrentNetwork) or source.input != NO_TEXTS:
+        return source
+    if contract is None:
+        read = (MODALITIES["text"].read(item, NO_TEXTS) for item in training_items(dataset, seed))
+        tokenizer = train_tokenizer((text if isinstance(text, str) else " ".join(text) for text in read), VOCABULARY)
+        contract = NO_TEXTS.model_copy(update={"tokenizer": assets.keep(tokenizer)})
+    assert isinstance(contract, TextInput)
+    return RecurrentNetwork(source.name, contract)
+
+
 def training_items(dataset: Dataset, seed: int) -> tuple[Item, ...]:
-    """The items that `prepare` trains on with this seed; without those that have no label, which it refuses."""
+    """The items that `prepare` trains on with this seed; without those that have no label, which it refuses.
+
+    Of data without any label all but what it declares to validate or to test.
+    """
+    if dataset.kind == "none":
+        return dataset.where(lambda item: item.split in (None, "train")).items
     labelled = dataset.where(lambda item: item.label is not None)
-    digests = [hashlib.sha256(item.content()).hexdigest() for item in labelled.items]
-    return assign_splits(labelled, digests, seed=seed).split("train").items
+    seen = survey(labelled)
+    found = assign_splits(labelled, seen.digests, seed=seed, near_duplicate_groups=seen.near_duplicate_groups)
+    return found.split("train").items
 
 
 def default_source(dataset: Dataset) -> str:

@@ -9,15 +9,14 @@ run folder.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headstart import __version__
+from headstart.core.config import TrainConfig
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ArtifactError, ConfigError, UserError
 from headstart.core.method import Method
@@ -29,7 +28,7 @@ from headstart.data.read import read_dataset
 from headstart.features.bank import FeatureBank
 from headstart.methods import make_method
 from headstart.nn.encoder import Encoder
-from headstart.recipes import folder
+from headstart.recipes import folder, pretrain
 from headstart.recipes.auto.plan import Move, default_plan
 from headstart.recipes.auto.search import Entrant, Search
 from headstart.recipes.baselines import Baseline, best_of, no_transfer_baselines, probe_baseline, scratch_baseline
@@ -38,7 +37,10 @@ from headstart.recipes.cost import Stopwatch
 from headstart.recipes.encode import feature_bank
 from headstart.recipes.fitted import Fitted, Member, final_logits
 from headstart.recipes.models import make_loop, new_model
-from headstart.recipes.prepare import Target, label_kind, prepare
+from headstart.recipes.paths import absolute, fresh_folder
+from headstart.recipes.prepare import ROLES, Target, label_kind, prepare
+from headstart.recipes.pretrain import PretrainedRun
+from headstart.recipes.pretraining import Raw, gather, objective_of, pretrain_on
 from headstart.recipes.publish import Outcome, publish
 from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
@@ -103,7 +105,7 @@ def fit(
                 "chooses what to do with it. Leave out --method, or give --set epochs=N instead of --budget."
             )
         about = DataRecipe(
-            path=data.name if isinstance(data, Dataset) else _absolute(data),
+            path=data.name if isinstance(data, Dataset) else absolute(data),
             input=input,
             label=label,
             group=group,
@@ -112,9 +114,9 @@ def fit(
             task=task,
         )
         dataset = data if isinstance(data, Dataset) else _read(about)
-        train = train_config(options)
+        train = _found_anywhere(train_config(options))
         chosen = suited(source, dataset, seed, standardise=train.standardise)
-        if method == "auto" and not chosen.card.pretrained:
+        if method == "auto" and not chosen.card.pretrained and not train.pretrain.epochs:
             if budget is not None:
                 progress.say(f"{chosen.card.name} has random weights and one way to train: the budget is passed over.")
             method, budget = "scratch", None
@@ -136,29 +138,31 @@ def fit(
         )
     if recipe.data.slice is not None:
         slice_values(dataset, recipe.data.slice)  # raises where no item has one, before anything is done
-    _method(recipe)  # raises where an option does not fit, before anything is done
-    place = Path(out) if out is not None else _fresh_folder(dataset.name)
+    _require_used(_method(recipe), recipe)  # raises where an option does not fit, before anything is done
+    place = Path(out) if out is not None else fresh_folder(dataset.name)
     folder.require_free(place, overwrite)
     watch = Stopwatch(began)
     target, encoder = _open(dataset, chosen, recipe, progress, watch)
+    raw = _raw(recipe, target, encoder, chosen, progress)
     recipe = recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"fingerprint": target.fingerprint}),
             "source_sha256": chosen.card.sha256,
+            "pretrain_fingerprint": raw.fingerprint if raw else None,
         }
     )
     with folder.only_writer(place):
         folder.clear(place)
         folder.write_text(place / "recipe.yaml", recipe.to_yaml())
         try:
-            return _run(recipe, target, chosen, encoder, place, progress, watch, resumed=False)
+            return _run(recipe, target, chosen, encoder, raw, place, progress, watch, resumed=False)
         except UserError:
             if not (place / "checkpoints").exists():  # nothing was learned yet: leave nothing behind
                 folder.clear(place)
             raise
 
 
-def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
+def resume(run: str | Path, *, progress: Progress | None = None) -> Run | PretrainedRun:
     """Go on with a run that was killed; its numbers are those of the unbroken run.
 
     Raises ArtifactError where the folder holds no run, or where the data or the source have changed since.
@@ -168,6 +172,8 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
         raise ArtifactError(
             f"{place} holds no run: it has no recipe.yaml. Give a folder that `headstart fit --out` wrote."
         )
+    if folder.kind(place) == "pretrain":
+        return pretrain.resume(place, progress=progress)
     if folder.is_complete(place):
         progress.say(f"{place} is finished already; nothing to do.")
         return Run(place)
@@ -185,8 +191,14 @@ def resume(run: str | Path, *, progress: Progress | None = None) -> Run:
             f"the source {recipe.source} is not the one this run was begun with (its sha256 differs). "
             "Fit again with --overwrite."
         )
+    raw = _raw(recipe, target, encoder, chosen, progress)
+    if raw is not None and raw.fingerprint != recipe.pretrain_fingerprint:
+        raise ArtifactError(
+            f"the items at {recipe.train.pretrain.data} have changed since this run was begun, so it cannot be gone on "
+            "with. Put them back, or fit again with --overwrite."
+        )
     with folder.only_writer(place):
-        return _run(recipe, target, chosen, encoder, place, progress, watch, resumed=True)
+        return _run(recipe, target, chosen, encoder, raw, place, progress, watch, resumed=True)
 
 
 def _run(
@@ -194,17 +206,33 @@ def _run(
     target: Target,
     source: Source,
     encoder: Encoder,
+    raw: Raw | None,
     place: Path,
     progress: Progress,
     watch: Stopwatch,
     *,
     resumed: bool,
 ) -> Run:
-    """Everything from the checked target to the published run."""
+    """Everything from the checked target to the published run. raw: what is learned from first, without labels."""
     with Recorder(place, recipe.track, recipe.model_dump(mode="json"), resume=resumed, say=progress.say) as recorder:
         for finding in target.findings:
             recorder.text(f"data: {finding.code}", finding.message)
-        bank = feature_bank(source, target.parts, wanted=recipe.train.precision, load=lambda: encoder)
+        plain, bank = source, feature_bank(source, target.parts, wanted=recipe.train.precision, load=lambda: encoder)
+        plain_bank, pretrained = bank, None
+        if raw is not None:
+            with watch("pretraining"):
+                pretrained = pretrain_on(
+                    raw,
+                    plain,
+                    encoder,
+                    recipe.train,
+                    seed=recipe.seed,
+                    folder=place / "checkpoints" / "pretraining",
+                    record=recorder.row,
+                    progress=progress,
+                )
+            source = pretrained.source
+            bank = feature_bank(source, target.parts, wanted=recipe.train.precision)
         with watch("method"):
             if recipe.method == "auto":
                 search = _search(recipe, Entrant(source, target, bank), place, recorder, progress, watch)
@@ -222,21 +250,23 @@ def _run(
             baselines: dict[str, Baseline] = {}
             if recipe.verdict != "none":
                 progress.stage("baselines without transfer")
-                found = no_transfer_baselines(target, source, recipe.seed, random_network=recipe.random_network)
+                found = no_transfer_baselines(target, plain, recipe.seed, random_network=recipe.random_network)
                 baselines = {
                     "no_transfer": best_of("no_transfer", found),
                     **{baseline.name: baseline for baseline in found},
                 }
-                if source.card.pretrained:
-                    baselines["probe"] = probe_baseline(target, bank, recipe.seed)
+                if plain.card.pretrained:
+                    baselines["probe"] = probe_baseline(target, plain_bank, recipe.seed)
             if recipe.verdict == "full":
                 progress.stage("baseline from scratch")
-                budget = watch.stages["method"]
-                baselines["scratch"], epochs = scratch_baseline(recipe, target, source, place, budget, progress)
+                budget = watch.stages["method"] + watch.stages.get("pretraining", 0.0)
+                baselines["scratch"], epochs = scratch_baseline(recipe, target, plain, place, budget, progress)
                 recipe = recipe.model_copy(update={"scratch_epochs": epochs})
                 folder.write_text(place / "recipe.yaml", recipe.to_yaml())
         encoded += sum(b.encoded for b in baselines.values() if b.name != "no_transfer")
-        return publish(Outcome(recipe, target, fitted, baselines, encoded), place, recorder, progress, watch)
+        return publish(
+            Outcome(recipe, target, fitted, baselines, encoded, pretrained), place, recorder, progress, watch
+        )
 
 
 def _apply(
@@ -303,6 +333,30 @@ def _search(
     )
 
 
+def _raw(recipe: Recipe, target: Target, encoder: Encoder, source: Source, progress: Progress) -> Raw | None:
+    """What is learned from before the method: the training items, and those that the user adds; None where nothing is.
+
+    Raises ConfigError where the network cannot learn so.
+    """
+    config = recipe.train.pretrain
+    if not config.epochs:
+        return None
+    objective_of(encoder, config.objective, source.card.name)
+    progress.stage("reading what to learn from without labels")
+    own, *away = (target.parts[role].dataset for role in ROLES)
+    more = read_dataset(config.data, input=recipe.data.input, labelled=False) if config.data else None
+    return gather(own, target.contract, seed=recipe.seed, more=more, away=away)
+
+
+def _require_used(method: Method, recipe: Recipe) -> None:
+    """Raises ConfigError where the method would throw away what is learned before it."""
+    if recipe.train.pretrain.epochs and not method.pretrained:
+        raise ConfigError(
+            f"pretrain.epochs={recipe.train.pretrain.epochs}: the method {recipe.method!r} begins with random weights "
+            "and would forget what was learned before. Use --method full, or leave it out."
+        )
+
+
 def _open(
     dataset: Dataset, source: Source, recipe: Recipe, progress: Progress, watch: Stopwatch
 ) -> tuple[Target, Encoder]:
@@ -342,16 +396,9 @@ def _method(recipe: Recipe) -> Method:
     return make_method(DEFAULT_METHOD if recipe.method == "auto" else recipe.method, recipe.method_options)
 
 
-def _absolute(data: str | Path) -> str:
-    """A path as it is found from anywhere; names such as `hf:NAME` as they are."""
-    text = str(data)
-    return text if text.startswith("hf:") else str(Path(text).absolute())
-
-
-def _fresh_folder(name: str) -> Path:
-    """`runs/<data>-<date>-<time>`, with a number behind where two begin in one second."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).name).strip("-.") or "run"
-    base = Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    return next(
-        path for path in (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000))) if not path.exists()
-    )
+def _found_anywhere(train: TrainConfig) -> TrainConfig:
+    """With the path of further items to learn from as it is found from anywhere."""
+    if not train.pretrain.data:
+        return train
+    pretrain = train.pretrain.model_copy(update={"data": absolute(train.pretrain.data)})
+    return train.model_copy(update={"pretrain": pretrain})

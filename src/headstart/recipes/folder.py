@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,17 @@ def write_json(path: Path, value: Any) -> None:
 
 def is_run(path: Path) -> bool:
     return (path / "recipe.yaml").is_file()
+
+
+def kind(path: Path) -> str | None:
+    """What made the run, where its recipe says so: "ensemble", "pretrain"; None is a fit."""
+    found = re.search(r"^kind: (\w+)", (path / "recipe.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else None
+
+
+def discard_checkpoints(path: Path) -> None:
+    """Nothing is to be resumed any more."""
+    shutil.rmtree(path / "checkpoints", ignore_errors=True)
 
 
 def is_complete(path: Path) -> bool:

@@ -61,6 +61,7 @@ def report_data(
         temperature=metrics["temperature"],
         history=fitted.history,
         choices=fitted.choices,
+        pretraining=metrics["pretraining"],
         notes=_told(fitted.notes),
         findings=target.findings,
         glimpse=glimpses(target.parts["test"]) if recipe.photos else None,

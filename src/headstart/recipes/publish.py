@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from headstart.recipes.cost import Stopwatch, peak_memory_mb
 from headstart.recipes.fitted import Fitted, Member
 from headstart.recipes.page import report_data
 from headstart.recipes.prepare import Part, Target
+from headstart.recipes.pretraining import Pretrained
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.run import Run
 from headstart.recipes.slicing import slice_values
@@ -54,7 +54,7 @@ class Outcome:
     """A run that has only to be judged. baselines: by name as in `metrics.json`.
 
     encoded: items that went through a frozen encoder; the others' features
-    were in the store.
+    were in the store. pretrained: what was learned without labels before, if anything was.
     """
 
     recipe: Recipe
@@ -62,6 +62,7 @@ class Outcome:
     fitted: Fitted
     baselines: dict[str, Baseline]
     encoded: int
+    pretrained: Pretrained | None = None
 
 
 def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progress, watch: Stopwatch) -> Run:
@@ -135,7 +136,7 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
     )
     write_report(place / "report.html", replace(content, slices=slices))
     recorder.text("verdict", metrics["verdict"]["words"] if metrics["verdict"] else "not asked for")
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    folder.discard_checkpoints(place)
     folder.write_json(place / "metrics.json", metrics)
     return Run(place)
 
@@ -216,6 +217,7 @@ def _metrics(
         },
         "verdict": verdicts[against].to_json() | {"against": against} if against else None,
         "verdicts": {name: found.to_json() | {"against": name} for name, found in verdicts.items()},
+        "pretraining": outcome.pretrained.to_json() if outcome.pretrained else None,
         "choices": dict(fitted.notes),
         "tried": [
             {"name": c.name, "validation": c.score if math.isfinite(c.score) else None, "kept": c.kept, **c.detail}

@@ -32,6 +32,7 @@ class Recipe(Frozen):
     """Running it again on the same machine gives the same run.
 
     method_options: of the method, without "method.". train: the complete TrainConfig.
+    pretrain_fingerprint: of the items that were learned from without labels, if any were.
     budget: seconds that `method: auto` may take; None tries the same few moves always. further_sources: what it may use
         beside `source`. plan: the moves that it made; where they are given, they are made again and no clock is read.
     random_network: whether that baseline is measured; a budget may leave no room for it.
@@ -47,6 +48,7 @@ class Recipe(Frozen):
     method: str
     method_options: dict[str, Any] = Field(default_factory=dict)
     train: TrainConfig = TrainConfig()
+    pretrain_fingerprint: str | None = None
     budget: float | None = None
     further_sources: tuple[str, ...] = ()
     plan: tuple[dict[str, Any], ...] | None = None
@@ -69,6 +71,11 @@ class Recipe(Frozen):
                 raise ArtifactError(
                     f"recipe {path} is that of an ensemble. "
                     f"Make it with: headstart ensemble {path} --out {path.parent} --overwrite"
+                )
+            if isinstance(found, dict) and found.get("kind") == "pretrain":
+                raise ArtifactError(
+                    f"recipe {path} is that of pretraining. Do it again with: headstart pretrain {path}; fit what came "
+                    f"of it with: headstart fit DATA --source {path.parent}"
                 )
             return cls.model_validate(found)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

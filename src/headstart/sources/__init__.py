@@ -70,7 +70,7 @@ def resolve(name: str) -> Source:
     """
     if name in PACKS:
         return PACKS[name]
-    if name in ("mlp", "resnet", "ft-transformer"):
+    if name in ("mlp", "resnet", "ft-transformer", "lstm"):
         return LIBRARIES["headstart"].source(name)
     file, at, architecture = name.rpartition("@")
     if at and (file.endswith(_WEIGHT_FILES) or Path(file).is_file()):

@@ -12,7 +12,7 @@ from headstart.core.registry import Registry
 from headstart.core.source import Source
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
-from headstart.sources import PACKS, tables
+from headstart.sources import PACKS, recurrent, tables
 from headstart.sources.library import Library
 from headstart.sources.stages import Stages, by_structure
 
@@ -21,6 +21,7 @@ NETWORKS: Registry[Any] = Registry(
     {
         "aisfx": "headstart.nn.aisfx:AiSfx",
         "ft-transformer": "headstart.nn.tables:FTTransformer",
+        "lstm": "headstart.nn.lstm:LSTM",
         "mlp": "headstart.nn.tables:MLP",
         "resemblyzer": "headstart.nn.resemblyzer:Resemblyzer",
         "resnet": "headstart.nn.tables:ResNet",
@@ -68,9 +69,11 @@ def build(architecture: Architecture, input: Input) -> OwnEncoder:
 
 
 def _named(name: str) -> Source:
-    """The pack whose weights fit a network, or a network for tables, which has none."""
+    """The pack whose weights fit a network, or one of those that have none: for tables, and for texts."""
     if name in tables.NETWORKS:
         return tables.TableNetwork(name)
+    if name in recurrent.NETWORKS:
+        return recurrent.RecurrentNetwork(name)
     packs = {pack.card.architecture.name: pack for pack in PACKS.values() if pack.card.architecture.library == NAME}
     if name not in packs:
         raise SourceError(unknown_name("network of headstart's own", name, packs))

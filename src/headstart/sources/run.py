@@ -17,14 +17,16 @@ from torch import Tensor
 from headstart.core import assets
 from headstart.core.card import Architecture, SourceCard, input_from_json
 from headstart.core.errors import SourceError
-from headstart.core.source import Availability, Source
+from headstart.core.source import Availability, Output, Source
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
 from headstart.sources import build
 from headstart.sources.weights import fit_weights, from_safetensors, head_of, read_bytes
 
 DESCRIPTION, SEAL, WEIGHTS, LABELS = "model.json", "model.sha256", "model.safetensors", "labels.json"
-FORMAT = 1
+FORMAT, PRETRAINED_FORMAT = 1, 3
+OUTPUT = "output."
+"""What the tensors of an output layer are called in the file of a pretrained network."""
 _SHOWN = 8
 """So many outputs are named on the card."""
 
@@ -60,8 +62,10 @@ class RunSource(Source):
                 f"{self.folder} holds an ensemble, which has no one encoder to reuse. Take one of its members as the "
                 f"source: {members}."
             )
-        if found.get("format") != FORMAT:
-            raise SourceError(f"{file} is of format {found.get('format')!r}; this headstart reads format {FORMAT}.")
+        if found.get("format") not in (FORMAT, PRETRAINED_FORMAT):
+            raise SourceError(
+                f"{file} is of format {found.get('format')!r}; this headstart reads {FORMAT} and {PRETRAINED_FORMAT}."
+            )
         assets.look_in(self._model / assets.FOLDER)
         return dict(found)
 
@@ -70,6 +74,9 @@ class RunSource(Source):
         found = self._described
         try:
             before = SourceCard.model_validate(found["source"])
+            if found["format"] == PRETRAINED_FORMAT:
+                update = {"name": str(self.folder), "origin": f"{self.folder}, from {before.name} ({before.origin})"}
+                return before.model_copy(update={**update, "sha256": found["files"][WEIGHTS]})
             labels = read_bytes(self._model / LABELS, str(self.folder), found["files"][LABELS])
             outputs = [str(name) for name in json.loads(labels)]
             more = ", ..." if len(outputs) > _SHOWN else ""
@@ -103,7 +110,15 @@ class RunSource(Source):
         fit_weights(encoder, inside, self.card.name)
         return encoder
 
+    def output_layer(self) -> Output | None:
+        if self._described["format"] != PRETRAINED_FORMAT:
+            return None
+        tensors = {n.removeprefix(OUTPUT): t for n, t in self._tensors().items() if n.startswith(OUTPUT)}
+        return Output(str(self._described["objective"]), tensors)
+
     def classifier(self) -> Callable[[Features], Tensor] | None:
+        if self._described["format"] == PRETRAINED_FORMAT:
+            return None
         tensors = self._tensors()
         return head_of(tensors["head.weight"], tensors["head.bias"])
 

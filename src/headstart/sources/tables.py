@@ -9,7 +9,7 @@ import torch
 
 from headstart.core.card import Architecture, SourceCard, TableInput
 from headstart.core.errors import SourceError
-from headstart.core.source import Availability, Source
+from headstart.core.source import Availability, Output, Source
 from headstart.nn.encoder import Encoder
 from headstart.sources import build
 
@@ -68,3 +68,6 @@ class Restandardised(Source):
         encoder = self.source.load()
         encoder.input = self.input
         return encoder
+
+    def output_layer(self) -> Output | None:
+        return self.source.output_layer()

@@ -88,7 +88,7 @@ WORDS = (
 def tiny_tokenizer() -> bytes:
     """A tokenizer.json: WordPiece in small letters, every Chinese character a token, `[CLS] a [SEP] b [SEP]`."""
     special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-    vocabulary = {token: i for i, token in enumerate((*special, *WORDS))}
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys((*special, *WORDS)))}
     cls, sep = ({"SpecialToken": {"id": token, "type_id": 0}} for token in ("[CLS]", "[SEP]"))
     first, second = ({"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB"))
     end = {"SpecialToken": {"id": "[SEP]", "type_id": 1}}

@@ -10,6 +10,7 @@ READERS: Registry[type[Reader]] = Registry(
         "folder": "headstart.data.readers.folder:FolderReader",
         "h5ad": "headstart.data.readers.h5ad:H5adReader",
         "hub": "headstart.data.readers.hub:HubReader",
+        "lines": "headstart.data.readers.lines:LinesReader",
         "squad": "headstart.data.readers.squad:SquadReader",
         "table": "headstart.data.readers.table:TableReader",
     },

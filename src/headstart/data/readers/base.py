@@ -18,7 +18,7 @@ class Columns:
 
     input, label, group, split: names of columns; `label` may name several, separated by commas.
     slice: column that results are asked for by, or one of SLICES.
-    kind: how labels are to be read.
+    kind: how labels are to be read. labelled: False takes data without labels, too.
     """
 
     input: str | None = None
@@ -27,6 +27,7 @@ class Columns:
     group: str | None = None
     split: str | None = None
     slice: str | None = None
+    labelled: bool = True
 
 
 class Reader(ABC):

@@ -117,14 +117,16 @@ def dataset_from_rows(
     else:
         inputs = find.Inputs((), "table")
     of_cells = inputs.modality == "table"
-    if of_cells and not labelled and columns.input is None and measured is None:
+    unlabelled = not columns.labelled and not labelled
+    if of_cells and not labelled and columns.input is None and measured is None and not unlabelled:
         find.labels(name, None, known, ())  # every column is an input then: says so
     taken.update(inputs.names)
-    label_columns = given or find.labels(name, None, known, [column for column in known if column not in taken])
+    rest = [] if unlabelled else [column for column in known if column not in taken]
+    label_columns = given or ([] if unlabelled else find.labels(name, None, known, rest))
     findings: list[Finding] = []
     if not of_cells:  # rows of a table are equal by chance, too
         rows = _without_repeats(name, rows, findings)
-    kind, labels = _labels(name, rows, label_columns, columns.kind, findings)
+    kind, labels = _labels(name, rows, label_columns, "none" if unlabelled else columns.kind, findings)
     values: Sequence[Any]
     if measured is not None:
         names, values = measured

@@ -83,6 +83,7 @@ class ReportData:
     choices: what was tried, and kept or not. notes: further facts by name (`Loop.note`).
     glimpse: index of a test item -> what is shown of it; called for the few items that are shown. None shows nothing of
         any. plural: what several items are called.
+    pretraining: what was learned without labels first, as in `metrics.json`; None where nothing was.
     slices: the metrics by group of items, where they were asked for.
     recipe: the text of recipe.yaml. environment: name -> version or fact.
     """
@@ -109,6 +110,7 @@ class ReportData:
     choices: Sequence[Choice] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
+    pretraining: Mapping[str, Any] | None = None
     slices: Slices | None = None
     glimpse: Callable[[int], Glimpse] | None = None
     plural: str = "items"

@@ -61,7 +61,7 @@ def page(data: ReportData) -> dict[str, Any]:
         "verdicts": _verdicts(data, outcomes),
         "sources": {card.name: card for card in (data.source, *data.further_sources)}.values(),
         "panels": _panels(data),
-        "curves": _curves(data),
+        "curves": curves(data.history),
         "matrix": _matrix(data),
         "pairs": _pairs(data),
         "per_class": _per_class(data),
@@ -72,6 +72,7 @@ def page(data: ReportData) -> dict[str, Any]:
         "calibration": _calibration(data),
         "mistakes": _mistakes(data),
         "choices": _choices(data),
+        "pretraining": None if data.pretraining is None else pretraining(data.pretraining),
         "notes": [(name.replace("_", " "), _plain(value)) for name, value in data.notes.items()],
         "stages": _stages(data),
         "seconds": seconds,
@@ -365,9 +366,8 @@ def _calibration(data: ReportData) -> str:
 # -- how it was made ------------------------------------------------------------------------------------------------
 
 
-def _curves(data: ReportData) -> list[Plot]:
-    """Loss, the watched metric and the learning rate over epochs, phases as bands."""
-    rows = data.history
+def curves(rows: Sequence[Mapping[str, Any]]) -> list[Plot]:
+    """Loss, the watched metric and the learning rate over epochs, phases as bands. rows: as `ReportData.history`."""
     if not rows:
         return []
     epochs = list(range(1, len(rows) + 1))
@@ -400,6 +400,25 @@ def _curves(data: ReportData) -> list[Plot]:
         words = "; ".join(_trend(name, values) for name, _, values in columns if any(v is not None for v in values))
         plots.append(Plot(title, f"{title} over {len(rows)} epochs: {words}.", x, y, "Across: epochs.", series, bands))
     return plots
+
+
+def pretraining(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was learned without labels, as `metrics.json` tells it under "pretraining"."""
+    measures = list(told["after"])
+    form = "{:.4g}".format
+
+    def cell(interval: Mapping[str, float]) -> Figure:
+        return Figure(form(interval["value"]), f"{form(interval['low'])}–{form(interval['high'])}")
+
+    gain = told["gain"]
+    clear = "clearly lower" if gain["low"] > 0 else "clearly higher" if gain["high"] < 0 else "not clearly different"
+    return {
+        "told": told,
+        "measures": measures,
+        "rows": [(when, [cell(told[when][name]) for name in measures]) for when in ("before", "after")],
+        "words": f"The loss on held-out items is {clear} afterwards: it fell by {form(gain['value'])} "
+        f"({form(gain['low'])} to {form(gain['high'])}).",
+    }
 
 
 def _trend(name: str, values: Sequence[float | None]) -> str:
