@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from headstart.losses.adversarial import Box, fgsm, freelb, pgd, robust_accuracy
+from headstart.losses.adversarial import Ball, Box, fgsm, freelb, pgd, robust_accuracy
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 
@@ -142,3 +142,68 @@ def test_robust_accuracy_falls_with_the_radius_and_leaves_the_model_alone() -> N
 @pytest.mark.parametrize(("steps", "step", "expected"), [(1, None, 0.1), (5, None, 0.05), (5, 0.03, 0.03)])
 def test_step_size(steps: int, step: float | None, expected: float) -> None:
     assert Box(0.1, MEAN, STD).step_size(steps, step) == pytest.approx(expected)
+
+
+# -- the ball: vectors of words, of which some are padding ------------------------------------------------------------
+
+
+def words(seed: int, lengths: tuple[int, ...] = (6, 3, 1)) -> tuple[Tensor, Tensor]:
+    """Vectors (B, T, 4) and which are real (B, T)."""
+    vectors = torch.randn(len(lengths), max(lengths), 4, generator=torch.Generator().manual_seed(seed)).double()
+    return vectors, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 500),
+    epsilon=st.floats(0.002, 0.9),
+    steps=st.integers(1, 4),
+    attack=st.sampled_from(["fgsm", "pgd"]),
+)
+def test_attacks_stay_in_the_ball_and_off_the_padding(seed: int, epsilon: float, steps: int, attack: str) -> None:
+    vectors, real = words(seed)
+    direction = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed + 1)).double()
+
+    def loss(x: Tensor) -> Tensor:  # it looks at padding, too: whatever the network does, that never moves
+        return (x * direction).sum().tanh() + x.square().sum()
+
+    ball = Ball(epsilon, real)
+    for out in (
+        fgsm(vectors, loss, ball) if attack == "fgsm" else pgd(vectors, loss, ball, steps),
+        ball.random_start(vectors),
+    ):
+        assert torch.equal(out[~real], vectors[~real])
+        moved = (out - vectors).flatten(1).norm(dim=1)
+        assert (moved > 0).all()
+        assert (moved <= epsilon * (vectors * real[..., None]).flatten(1).norm(dim=1) * (1 + 1e-9)).all()
+
+
+def test_in_a_ball_pgd_follows_a_naive_loop_over_items() -> None:
+    vectors, real = words(3)
+    weights, epsilon, steps = np.random.default_rng(0).normal(size=(6, 4)), 0.3, 3
+
+    def loss(x: Tensor) -> Tensor:
+        return (x * torch.from_numpy(weights)).sum((1, 2)).square().sum()
+
+    torch.manual_seed(7)
+    out = pgd(vectors, loss, Ball(epsilon, real), steps)
+    torch.manual_seed(7)
+    noise = torch.empty_like(vectors).uniform_(-1, 1).numpy()
+    for item, mask in enumerate(real.numpy()):
+        x = vectors[item].numpy()
+        radius = epsilon * np.sqrt((x[mask] ** 2).sum())
+        delta = noise[item] * radius / np.sqrt(4 * mask.sum())
+        delta[~mask] = 0
+        for _ in range(steps):
+            gradient = 2 * ((x + delta) * weights).sum() * weights
+            gradient[~mask] = 0
+            delta = delta + 2.5 * radius / steps * gradient / np.sqrt((gradient**2).sum())
+            delta *= min(1, radius / np.sqrt((delta**2).sum()))
+        np.testing.assert_allclose(out[item].numpy(), x + delta, atol=1e-12)
+
+
+def test_a_loss_that_does_not_look_moves_nothing() -> None:
+    vectors, real = words(1)
+    assert torch.equal(fgsm(vectors, lambda x: 0 * x.sum(), Ball(0.1, real)), vectors)
+    nothing = torch.zeros(2, 3, 4)
+    torch.testing.assert_close(pgd(nothing, lambda x: x.sum(), Ball(0.1), 2), nothing, atol=1e-9, rtol=0)

@@ -221,16 +221,18 @@ def test_a_source_of_pictures_refuses_texts(reviews: Path, tmp_path: Path) -> No
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [({"adversarial.attack": "pgd"}, "moves pixels"), ({"augment.mixup": 0.2}, "mixes pictures")],
-    ids=["attack", "mixup"],
-)
-def test_what_changes_pixels_is_refused_for_texts(
-    reviews: Path, tmp_path: Path, option: dict[str, object], words: str
-) -> None:
-    options = {"epochs": 1, **option}
-    with pytest.raises(ConfigError, match=words):
+def test_texts_are_mixed_and_attacked_as_pictures_are(reviews: Path, tmp_path: Path) -> None:
+    options = {**FAST, "augment.mixup": 0.4, "adversarial.attack": "freelb", "adversarial.steps": 2}
+    run = fit(reviews, source=tiny_text_source(), method="lp-ft", out=tmp_path / "r", options=options, verdict="none")
+    found = run.metrics["test"]
+    assert found["accuracy"]["value"] > 0.8
+    assert found["robust_accuracy"]["epsilon"] == 0.05
+    assert found["robust_accuracy"]["value"] <= found["accuracy"]["value"]
+
+
+def test_cutmix_is_refused_for_texts(reviews: Path, tmp_path: Path) -> None:
+    options = {"epochs": 1, "augment.cutmix": 0.2}
+    with pytest.raises(ConfigError, match="pastes a part of one picture or spectrogram"):
         fit(reviews, source=tiny_text_source(), method="full", out=tmp_path / "r", options=options, verdict="none")
 
 

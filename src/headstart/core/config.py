@@ -18,6 +18,8 @@ class AugmentConfig(Frozen):
     flip: probability of a horizontal flip; set 0 where left and right differ (digits, text).
     randaugment_ops: operations a picture. randaugment_magnitude: their strength, 0 to 30.
     mixup, cutmix: Beta parameter, 0 is off (Zhang et al. 2018; Yun et al. 2019). With both, each batch draws one.
+        Mixup blends pictures and sounds, and of texts and rows their features (Sun et al. 2020); CutMix is for pictures
+        and spectrograms.
     word_replace: share of a text's words that a synonym replaces; 0 is off. Of this and the next three (Wei and Zou
         2019), each view of a text draws one that is on, or none; tagged words and texts with answers stay as they are.
     word_insert: synonyms of a text's words that are put anywhere, as a share of its words; 0 is off.
@@ -61,14 +63,16 @@ class AdversarialConfig(Frozen):
     """Training on worst-case inputs (Goodfellow et al. 2015; Madry et al. 2018; Zhu et al. 2020).
 
     attack: how the worst case is looked for.
-    epsilon: largest change of a pixel, in the 0..1 range.
+    epsilon: largest change: of a pixel, in the 0..1 range, 2/255 unless said; of anything else (the word vectors of a
+        text, the columns of a row, a sound) as a share of the length (L2) of all the numbers of an item, 0.05 unless
+        said.
     steps: of pgd and freelb; fgsm takes one.
     step: size of one step; None is 2.5 epsilon / steps (epsilon for one step).
     weight: share of the adversarial loss in the sum.
     """
 
     attack: Literal["none", "fgsm", "pgd", "freelb"] = "none"
-    epsilon: float = Field(2 / 255, gt=0, le=1)
+    epsilon: float | None = Field(None, gt=0, le=1)
     steps: int = Field(3, ge=1, le=100)
     step: float | None = Field(None, gt=0)
     weight: float = Field(0.5, ge=0, le=1)

@@ -61,6 +61,11 @@ class Encoder(nn.Module, ABC):
         """The table of vectors that the tokens of a text begin as; None where there is none."""
         return None
 
+    def entrance(self) -> nn.Module | None:
+        """The module whose output (B, ...) is the first that can be moved by little, where a batch cannot, being of
+        tokens or categories; None: the batch can."""
+        return self.vocabulary()
+
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The stages with what is in them now, input to output. Made afresh: adapters change the network."""

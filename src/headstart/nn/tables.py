@@ -50,6 +50,10 @@ class MLP(nn.Module):
             nn.Sequential(nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)) for before, after in pairwise(sizes)
         )
 
+    @property
+    def entrance(self) -> nn.Module:
+        return self.columns
+
     def forward(self, batch: Tensor) -> Features:
         x = self.columns(batch)
         for layer in self.layers:
@@ -80,6 +84,10 @@ class ResNet(nn.Module):
         self.first = nn.Linear(self.columns.width, width)
         self.blocks = nn.ModuleList(_Residual(width, 2 * width, dropout) for _ in range(depth))
         self.norm = nn.BatchNorm1d(width)
+
+    @property
+    def entrance(self) -> nn.Module:
+        return self.columns
 
     def forward(self, batch: Tensor) -> Features:
         x = self.first(self.columns(batch))
@@ -154,6 +162,10 @@ class FTTransformer(nn.Module):
         self.tokens = _Tokens(levels, width)
         self.blocks = nn.ModuleList(_Attention(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
+
+    @property
+    def entrance(self) -> nn.Module:
+        return self.tokens
 
     def forward(self, batch: Tensor) -> Features:
         x = self.tokens(batch)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
+from headstart.nn.entrance import reach
 
 
 class Truncation:
@@ -36,19 +37,7 @@ class Truncation:
 
     def bottom(self, batch: Tensor) -> Tensor:
         """Prepared batch (B, ...) -> activations (B, ...) at the boundary, without gradients."""
-
-        def stop(module: nn.Module, inputs: Any, output: Any) -> None:
-            raise _Reached(output)
-
-        handle = self._boundary.register_forward_hook(stop)
-        try:
-            with torch.no_grad():
-                self._encoder(batch)
-        except _Reached as reached:
-            return _first(reached.output)
-        finally:
-            handle.remove()
-        raise RuntimeError("the boundary of a truncated encoder was not reached")
+        return reach(self._encoder, self._boundary, batch)
 
     @contextlib.contextmanager
     def resumed(self) -> Iterator[None]:
@@ -106,13 +95,6 @@ def _cut(encoder: Encoder, frozen: int, sample: Tensor, modes: Mapping[nn.Module
     return None
 
 
-class _Reached(Exception):
-    """Unwinds a forward pass at the boundary."""
-
-    def __init__(self, output: Any) -> None:
-        self.output = output
-
-
 def _calls(encoder: Encoder, sample: Tensor) -> list[nn.Module]:
     """The modules of the encoder in the order in which their forward passes end."""
     calls: list[nn.Module] = []
@@ -161,8 +143,3 @@ def _replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
         del module.__dict__["forward"]
         if before is not None:
             module.__dict__["forward"] = before
-
-
-def _first(output: Any) -> Tensor:
-    found: Tensor = output[0] if isinstance(output, tuple) else output
-    return found

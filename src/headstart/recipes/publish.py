@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.report.write import write_report
 from headstart.evaluation.slices import Slices, evaluate_slices
-from headstart.losses.adversarial import Box, robust_accuracy
+from headstart.losses.adversarial import robust_accuracy
 from headstart.metrics.calibration import fit_temperature
 from headstart.metrics.intervals import wilson
 from headstart.nn.device import Precision, best_device
+from headstart.nn.entrance import entered, values_of
 from headstart.recipes import folder
 from headstart.recipes.baselines import Baseline
 from headstart.recipes.cost import Stopwatch, peak_memory_mb
@@ -300,15 +302,17 @@ def _robust(outcome: Outcome, test: Part) -> dict[str, Any] | None:
     """Accuracy under the attack that the model was trained against, with its interval."""
     settings, (member, *others) = outcome.recipe.train.adversarial, outcome.fitted.members
     contract = member.source.input
-    if settings.attack == "none" or outcome.target.task.kind != "single" or others or contract.modality != "image":
+    if settings.attack == "none" or outcome.target.task.kind != "single" or others or not len(test):
         return None
-    device = best_device()
-    box = Box(settings.epsilon, contract.mean, contract.std)
+    device, model = best_device(), member.model
     right, start = 0.0, 0
     for batch in test.batches.evaluations():
         ready = test.batches.prepare(batch.to(device))
         aim = torch.as_tensor(test.targets[start : start + len(ready)], device=device)
+        values = values_of(model.encoder, ready)
+        region = test.batches.modality.region(ready, contract, settings.epsilon)
         torch.manual_seed(outcome.recipe.seed)
-        right += len(ready) * robust_accuracy(member.model, ready, aim, box)
+        answer = partial(entered, model.encoder, model, ready)
+        right += len(ready) * robust_accuracy(model, values, aim, region, answer=answer)
         start += len(ready)
-    return wilson(round(right), len(test)).to_json() | {"epsilon": settings.epsilon, "attack": "pgd, 10 steps"}
+    return wilson(round(right), len(test)).to_json() | {"epsilon": region.epsilon, "attack": "pgd, 10 steps"}

@@ -31,7 +31,7 @@ NETWORKS: Registry[Any] = Registry(
     group="headstart.networks",
 )
 """Name -> a torch module that gives Features of a prepared batch and says its `width`; its children are registered in
-the order in which the batch passes them."""
+the order in which the batch passes them. Where a batch holds categories it says its `entrance`, as Encoder does."""
 
 
 class OwnEncoder(Encoder):
@@ -54,6 +54,9 @@ class OwnEncoder(Encoder):
     def vocabulary(self) -> nn.Embedding | None:
         found = getattr(self.network, "embedding", None)
         return found if isinstance(found, nn.Embedding) else None
+
+    def entrance(self) -> nn.Module | None:
+        return getattr(self.network, "entrance", None) or self.vocabulary()
 
     def stages(self) -> tuple[str, ...]:
         return self._stages.names

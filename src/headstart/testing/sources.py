@@ -36,6 +36,8 @@ from headstart.core.source import Availability, Source
 from headstart.core.types import Features
 from headstart.data import tokens
 from headstart.nn.encoder import Encoder
+from headstart.nn.entrance import entered, values_of
+from headstart.nn.pooling import real_tokens
 from headstart.nn.settle import settle_statistics
 from headstart.sources import build
 
@@ -372,6 +374,26 @@ def check_padding(source: Source) -> None:
         assert torch.isfinite(encoder(empty).pooled).all(), "a text without tokens has no finite features"
 
 
+def check_entrance(source: Source) -> None:
+    """Where its inputs can be moved by little: its own values there change nothing, others reach the features, and
+    padding does not matter."""
+    encoder = source.load()
+    batch = random_batch(encoder.input, 3)
+    values = values_of(encoder, batch)
+    assert values.is_floating_point()
+    assert len(values) == len(batch)
+    with torch.no_grad():
+        torch.testing.assert_close(entered(encoder, encoder, batch, values).pooled, encoder(batch).pooled)
+    given = values.clone().requires_grad_()
+    entered(encoder, encoder, batch, given).pooled.square().sum().backward()
+    assert given.grad is not None
+    moves = given.grad.flatten(1).abs().sum(1) > 0
+    assert moves.all(), "items whose values do not reach the features"
+    if isinstance(encoder.input, TextInput):
+        assert values.shape[:2] == batch[:, 1].shape
+        assert not given.grad[~real_tokens(batch)].any(), "padding matters"
+
+
 def check_classifier(source: Source) -> None:
     """The old head, if there is one, gives finite scores of what the encoder says."""
     head = source.classifier()
@@ -398,6 +420,7 @@ CHECKS: tuple[Check, ...] = (
     check_copies,
     check_channels_last,
     check_padding,
+    check_entrance,
     check_classifier,
 )
 """The contract: each takes a source whose weights are on this machine, and raises AssertionError."""

@@ -25,13 +25,14 @@ from headstart.core.progress import Progress, Silent
 from headstart.core.task import Task
 from headstart.core.types import Rows
 from headstart.data.loader import Batches, prefetch
-from headstart.data.transforms.mix import mix
+from headstart.data.transforms.mix import Mixup, mix, softened
 from headstart.features.bank import FeatureBank
 from headstart.features.extract import BATCH, extract, trusted_precision
 from headstart.nn import freeze
 from headstart.nn.depthwise import FastDepthwise
 from headstart.nn.device import Precision, autocast, best_device, resolve_precision
 from headstart.nn.encoder import Encoder
+from headstart.nn.entrance import pooled_through
 from headstart.nn.fuse import fused
 from headstart.nn.memory import keep_freed_memory, release_freed_memory
 from headstart.nn.model import Model
@@ -324,12 +325,19 @@ class TrainingLoop:
     ) -> float:
         batch = pixels.to(self.device) if self._activations else self._ready(pixels)
         aim = targets.to(self.device)
-        if self.config.augment.mixup or self.config.augment.cutmix:
+        augment, encoder = self.config.augment, self.model.encoder
+        blend: Mixup | None = None
+        if augment.mixup or augment.cutmix:
             seed = derive(self._seed, name, "mix", step, part)
-            batch, aim = mix(batch, aim, len(self.task.outputs), self.config.augment, seed)
+            if encoder.entrance() is None:
+                batch, aim = mix(batch, aim, len(self.task.outputs), augment, seed)
+            else:  # tokens and categories cannot be blended: what is pooled of them can (Sun et al. 2020)
+                blend = Mixup.drawn(len(batch), augment.mixup, seed, batch.device)
+                aim = blend(softened(aim, len(self.task.outputs)).float())
 
         def run(inputs: Tensor) -> Tensor:
-            with self._accelerator.autocast(), FastDepthwise(), self._shortened():
+            blended = pooled_through(encoder, blend) if blend else contextlib.nullcontext()
+            with self._accelerator.autocast(), FastDepthwise(), self._shortened(), blended:
                 logits: Tensor = self.model(inputs)
             return logits.float()
 

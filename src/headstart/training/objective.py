@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from headstart.core.card import ImageInput, Input
+from headstart.core.card import AudioInput, ImageInput, Input
 from headstart.core.config import TrainConfig
 from headstart.core.errors import ConfigError
 from headstart.core.task import Task
-from headstart.losses.adversarial import Box, fgsm, freelb, pgd
+from headstart.data.modalities import MODALITIES
+from headstart.data.modalities.base import Modality
+from headstart.losses.adversarial import fgsm, freelb, pgd
 from headstart.losses.penalties import elastic_net
 from headstart.losses.soft_metrics import metric_term
+from headstart.nn.entrance import entered, values_of
 from headstart.nn.model import Model
 
 
@@ -22,7 +26,7 @@ from headstart.nn.model import Model
 class Objective:
     """(1 - w) L(x) + w L(x_adversarial) + penalties, where L = task loss + alpha (1 - soft metric).
 
-    penalty: of the method's phase. weight: (K,) class weights or None. contract: of the input, for an attack's box.
+    penalty: of the method's phase. weight: (K,) class weights or None. contract: of the input, for an attack's region.
     """
 
     task: Task
@@ -32,22 +36,20 @@ class Objective:
     penalty: Callable[[Model], Tensor] | None = None
     weight: Tensor | None = None
 
+    @property
+    def modality(self) -> Modality[Any, Any]:
+        return MODALITIES[self.contract.modality]
+
     def __post_init__(self) -> None:
         if self.task.kind == "number" and self.config.metric_term != "none":
             raise ConfigError(
                 f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
             )
-        mixed = "mixup" if self.config.augment.mixup else "cutmix" if self.config.augment.cutmix else ""
-        if mixed and self.contract.modality in ("text", "table"):
+        flat = isinstance(self.contract, ImageInput) or (isinstance(self.contract, AudioInput) and self.contract.mel)
+        if self.config.augment.cutmix and not flat:
             raise ConfigError(
-                f"augment.{mixed} mixes pictures or sounds, and these items are of the modality "
-                f"{self.contract.modality}. Use augment.{mixed}=0."
-            )
-        attack = self.config.adversarial.attack
-        if attack != "none" and not isinstance(self.contract, ImageInput):
-            raise ConfigError(
-                f"adversarial.attack={attack} moves pixels, and these items are no images but of the modality "
-                f"{self.contract.modality}. Use adversarial.attack=none."
+                "augment.cutmix pastes a part of one picture or spectrogram into another, and these items are of the "
+                f"modality {self.contract.modality}, without either. Use augment.mixup, which blends anything."
             )
 
     def backward(
@@ -57,25 +59,25 @@ class Objective:
 
         run: prepared inputs (B, ...) -> logits (B, K). backward: called with each scalar whose gradient is to be added.
         """
-        settings = self.config.adversarial
-
-        def loss_of(inputs: Tensor) -> Tensor:
-            return self._data_term(run(inputs), targets)
-
+        settings, encoder = self.config.adversarial, self.model.encoder
         share = settings.weight if settings.attack != "none" else 0.0
-        loss = (1 - share) * loss_of(batch) + self._penalties(batch.device)
+        loss = (1 - share) * self._data_term(run(batch), targets) + self._penalties(batch.device)
         backward(loss)
         total = float(loss.detach())
         if share:
-            assert isinstance(self.contract, ImageInput)
-            box = Box(settings.epsilon, self.contract.mean, self.contract.std)
+            real = values_of(encoder, batch)
+            region = self.modality.region(batch, self.contract, settings.epsilon)
+
+            def loss_of(values: Tensor) -> Tensor:
+                return self._data_term(entered(encoder, run, batch, values), targets)
+
             if settings.attack == "freelb":
-                hard = freelb(batch, loss_of, lambda part: backward(share * part), box, settings.steps, settings.step)
+                hard = freelb(real, loss_of, lambda part: backward(share * part), region, settings.steps, settings.step)
             else:
                 if settings.attack == "fgsm":
-                    moved = fgsm(batch, loss_of, box)
+                    moved = fgsm(real, loss_of, region)
                 else:
-                    moved = pgd(batch, loss_of, box, settings.steps, settings.step)
+                    moved = pgd(real, loss_of, region, settings.steps, settings.step)
                 hard = loss_of(moved)
                 backward(share * hard)
             total += share * float(hard.detach())

@@ -12,6 +12,10 @@ from torch import Tensor
 
 from headstart.core.config import AugmentConfig
 from headstart.data.dataset import Dataset, Finding, Item
+from headstart.losses.adversarial import Ball, Region
+
+BALL = 0.05
+"""Radius of the ball in which an attack moves the numbers of an item, as a share of their length."""
 
 C = TypeVar("C")
 """A preprocessing contract (`headstart.core.card`)."""
@@ -132,6 +136,13 @@ class Modality(ABC, Generic[C, K]):
     @abstractmethod
     def describe(self, contract: C) -> str:
         """The contract in a few words, for the model card."""
+
+    def region(self, batch: Tensor, contract: C, epsilon: float | None) -> Region:
+        """Where an attack may move a prepared batch, or what its network first makes of it (`nn.entrance`).
+
+        epsilon: None is what is usual.
+        """
+        return Ball(BALL if epsilon is None else epsilon)
 
     def smaller(self, ready: Tensor) -> Tensor:
         """A prepared batch at a fraction of the cost, for a baseline that does not need every detail."""

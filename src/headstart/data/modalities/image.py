@@ -21,11 +21,14 @@ from headstart.data.duplicates import near_duplicate_groups, thumbnail
 from headstart.data.images import centre, decode, picture, read_image
 from headstart.data.modalities.base import Check, Modality, Seen
 from headstart.data.transforms.image import normalise, to_tensor, train_array
+from headstart.losses.adversarial import Box, Region
 
 SMALLEST_COMPARED: Final = 32
 """Pixels of the short side below which different images look alike too easily (icons, digits)."""
 PIXELS: Final = 32
 THUMBNAIL: Final = 160
+BOX: Final = 2 / 255
+"""By how much an attack changes a pixel, unless it is said."""
 
 
 class ImageModality(Modality[ImageInput, np.ndarray]):
@@ -80,6 +83,10 @@ class ImageModality(Modality[ImageInput, np.ndarray]):
     def noise(self, contract: ImageInput, count: int) -> Tensor:
         views = np.random.default_rng(0).integers(0, 256, (count, contract.crop, contract.crop, 3), dtype=np.uint8)
         return to_tensor(views)
+
+    def region(self, batch: Tensor, contract: ImageInput, epsilon: float | None) -> Region:
+        """A box about every pixel."""
+        return Box(BOX if epsilon is None else epsilon, contract.mean, contract.std)
 
     def plain(
         self, train: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]], contract: ImageInput

@@ -17,10 +17,12 @@ from headstart.core.card import TextInput
 from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError, ShapeError
 from headstart.data.dataset import Dataset, Finding, Item
-from headstart.data.modalities.base import Check, Look, Modality, Seen
+from headstart.data.modalities.base import BALL, Check, Look, Modality, Seen
 from headstart.data.tokens import collate, encode, pad_id, tokenizer
 from headstart.data.transforms.text import reworded
 from headstart.data.transforms.tfidf import tfidf
+from headstart.losses.adversarial import Ball, Region
+from headstart.nn.pooling import real_tokens
 
 Text = str | tuple[str, str]
 EXCERPT: Final = 200
@@ -101,6 +103,10 @@ class TextModality(Modality[TextInput, Text]):
         length = min(contract.length, 32)
         tokens = np.random.default_rng(0).integers(0, tokenizer(contract).get_vocab_size(), (count, length))
         return torch.from_numpy(np.stack([tokens, np.zeros_like(tokens)], axis=1))
+
+    def region(self, batch: Tensor, contract: TextInput, epsilon: float | None) -> Region:
+        """Of the vectors of its tokens; padding never moves."""
+        return Ball(BALL if epsilon is None else epsilon, real_tokens(batch))
 
     def length(self, kept: Text, contract: TextInput) -> int:
         tokens = int(self.evaluation(kept, contract).shape[1])

@@ -1,8 +1,9 @@
-"""Mixing the images of a batch with each other, and their targets with them."""
+"""Mixing the items of a batch with each other, and their targets with them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ def mix(batch: Tensor, targets: Tensor, classes: int, augment: AugmentConfig, se
     Beta(a, a) with a = `augment.mixup` or `augment.cutmix`, serves the whole batch; where both are on, one is drawn.
     Determined by `seed` (0 or larger); the same on every device.
     """
-    soft = (one_hot(targets.long(), classes) if targets.ndim == 1 else targets).to(batch.dtype)
+    soft = softened(targets, classes).to(batch.dtype)
     if not augment.mixup and not augment.cutmix:
         return batch, soft
     rng = np.random.Generator(np.random.Philox(seed))
@@ -28,15 +29,37 @@ def mix(batch: Tensor, targets: Tensor, classes: int, augment: AugmentConfig, se
     cut = rng.random() < 0.5 if augment.mixup and augment.cutmix else bool(augment.cutmix)
     alpha = augment.cutmix if cut else augment.mixup
     share = float(rng.beta(alpha, alpha))
-    if cut:
-        height, width = batch.shape[-2:]
-        top, bottom, left, right = cut_box(height, width, share, rng)
-        mixed = batch.clone()
-        mixed[..., top:bottom, left:right] = batch[order][..., top:bottom, left:right]
-        share = 1 - (bottom - top) * (right - left) / (height * width)
-    else:
-        mixed = torch.lerp(batch[order], batch, share)
-    return mixed, torch.lerp(soft[order], soft, share)
+    if not cut:
+        mixup = Mixup(order, share)
+        return mixup(batch), mixup(soft)
+    height, width = batch.shape[-2:]
+    top, bottom, left, right = cut_box(height, width, share, rng)
+    mixed = batch.clone()
+    mixed[..., top:bottom, left:right] = batch[order][..., top:bottom, left:right]
+    return mixed, Mixup(order, 1 - (bottom - top) * (right - left) / (height * width))(soft)
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Each item of a batch blended with another. order: (B,), which. share: what stays of the item itself."""
+
+    order: Tensor
+    share: float
+
+    @classmethod
+    def drawn(cls, count: int, alpha: float, seed: int, device: torch.device) -> Mixup:
+        """For a batch of `count`: a permutation of itself, and a share from Beta(alpha, alpha)."""
+        rng = np.random.Generator(np.random.Philox(seed))
+        return cls(torch.from_numpy(rng.permutation(count)).to(device), float(rng.beta(alpha, alpha)))
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """(B, ...) float of any meaning: inputs, features, soft targets."""
+        return torch.lerp(values[self.order], values, self.share)
+
+
+def softened(targets: Tensor, classes: int) -> Tensor:
+    """(B,) class indices -> (B, K) float; (B, K) labels or numbers as they are."""
+    return one_hot(targets.long(), classes).float() if targets.ndim == 1 else targets
 
 
 def cut_box(height: int, width: int, share: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
