@@ -57,9 +57,7 @@ class RecurrentNetwork(Source):
         """Random weights, the same every time."""
         card = self.card
         if self.input == NO_TEXTS:
-            raise SourceError(
-                f"{self.name} takes the tokens of texts and has none yet. Pretrain it on some first."
-            )
+            raise SourceError(f"{self.name} takes the tokens of texts and has none yet. Pretrain it on some first.")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return build(card.architecture, card.input)

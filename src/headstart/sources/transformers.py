@@ -29,8 +29,9 @@ SENTENCES, POOLING = "sentence_bert_config.json", "1_Pooling/config.json"
 MODEL_TYPES = (*transformers_image.MODEL_TYPES, *transformers_text.MODEL_TYPES, *transformers_audio.MODEL_TYPES)
 
 
-def _library() -> Any:
-    library = require("transformers", "transformers", "a source of Hugging Face transformers")
+def the_library(purpose: str = "a source of Hugging Face transformers") -> Any:
+    """The library itself, silent. Raises MissingExtra without it."""
+    library = require("transformers", "transformers", purpose)
     library.logging.set_verbosity_error()
     library.logging.disable_progress_bar()
     return library
@@ -42,7 +43,7 @@ def build(architecture: Architecture, input: Input) -> Encoder:
     architecture.name: the model type; its options: the whole configuration, and of a text network what TextTransformer
     takes.
     """
-    library = _library()
+    library = the_library()
     if architecture.name not in MODEL_TYPES:
         raise SourceError(unknown_name("transformers model type", architecture.name, MODEL_TYPES))
     options = {name: value for name, value in architecture.options.items() if name not in transformers_text.OPTIONS}
@@ -62,7 +63,7 @@ def _encoder(network: Any, architecture: Architecture, input: Any) -> Encoder:
 
 def describe(name: str) -> tuple[Architecture, Input]:
     """Architecture and preprocessing of a folder, or of a hub repository."""
-    library, source = _library(), f"transformers:{name}"
+    library, source = the_library(), f"transformers:{name}"
     folder = _file(name, CONFIG).parent
     config = library.AutoConfig.from_pretrained(folder, local_files_only=True)
     if config.model_type not in MODEL_TYPES:
@@ -160,7 +161,7 @@ class TransformersSource(Source):
         return huggingface_hub.availability(self.model, WEIGHTS)
 
     def load(self) -> Encoder:
-        library = _library()
+        library = the_library()
         architecture, input = describe(self.model)
         folder = _file(self.model, WEIGHTS).parent
         with torch.random.fork_rng(devices=[]):

@@ -17,6 +17,7 @@ from headstart.core.errors import OfflineError, SourceError
 from headstart.core.extras import require
 from headstart.nn.device import best_device
 from headstart.sources import huggingface_hub
+from headstart.sources.transformers import the_library
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
@@ -104,9 +105,7 @@ class TranslationModel:
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
-        library = require("transformers", "translation", "back-translation")
-        library.logging.set_verbosity_error()
-        library.logging.disable_progress_bar()
+        library = the_library("back-translation")
         if not (self._folder / TOKENIZERS[0]).is_file():
             require("sentencepiece", "translation", f"the tokenizer of {self.name}")
         try:
