@@ -272,9 +272,9 @@ def test_a_wrong_contract_in_both_places_fails_the_probes(folder: Path) -> None:
 
 
 def test_a_newer_format_says_what_to_do(folder: Path) -> None:
-    edit(layout.DESCRIPTION, lambda c: c.update(format=3, headstart="9.0"))(folder)
+    edit(layout.DESCRIPTION, lambda c: c.update(format=9, headstart="9.0"))(folder)
     message = refusal(folder)
-    assert all(word in message for word in ("format 3", "headstart 9.0", "pip install --upgrade headstart"))
+    assert all(word in message for word in ("format 9", "headstart 9.0", "pip install --upgrade headstart"))
 
 
 def test_a_place_without_a_model_is_told_apart(tmp_path: Path) -> None:

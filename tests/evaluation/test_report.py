@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.core.errors import MissingExtra
-from headstart.evaluation.report import plots, view
+from headstart.evaluation.report import mistakes, plots, view
 from headstart.evaluation.report.content import Glimpse, ReportData
 from headstart.evaluation.report.write import write_report
 
@@ -142,7 +142,7 @@ def test_worst_mistakes_are_the_confident_ones(reports: dict[str, ReportData]) -
     data = reports["clothes"]
     shown = view.page(data)["mistakes"]
     wrong = data.predictions.scores.argmax(axis=1) != data.predictions.targets
-    assert 0 < len(shown) == min(view.MISTAKES, wrong.sum())
+    assert 0 < len(shown) == min(mistakes.MISTAKES, wrong.sum())
     assert all(m["predicted"] != m["label"] for m in shown)
     row = data.predictions.ids.index(shown[0]["id"])
     margin = data.predictions.scores.max(axis=1) - data.predictions.scores[range(372), data.predictions.targets]

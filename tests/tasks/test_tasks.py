@@ -15,7 +15,7 @@ from headstart.core.errors import ConfigError, DataError
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import MultiLabel
 from headstart.tasks.regression import Regression
-from headstart.testing.tasks import EXAMPLES, check_task
+from headstart.testing.tasks import EXAMPLES, check_task, example_units
 
 ANIMALS = Classification(("bird", "cat", "dog"))
 SCENES = MultiLabel(("indoor", "people", "water"))
@@ -26,7 +26,8 @@ SIZES = Regression(("age", "height"), (40.0, 1.7), (9.0, 0.2))
 def test_contract(key: str) -> None:
     assert key in EXAMPLES, f"give headstart.testing.tasks.EXAMPLES an example of {key!r}"
     data, labels = EXAMPLES[key]
-    check_task(tasks.from_json(data), labels)
+    task = tasks.from_json(data)
+    check_task(task, labels, example_units(task))
 
 
 def test_contract_of_two_classes_and_of_one_number() -> None:

@@ -26,6 +26,7 @@ from headstart.core.card import Input, SourceCard
 from headstart.core.errors import ArtifactError, ConfigError, ShapeError
 from headstart.core.source import Output
 from headstart.core.task import Task
+from headstart.core.types import Features
 from headstart.data.modalities import MODALITIES
 from headstart.metrics.pooling import Pool, pool
 from headstart.nn.device import Precision
@@ -188,7 +189,8 @@ def _pooled(encoder: Encoder, views: Tensor) -> Tensor:
     """(n, D) float32 features of evaluation views, on the CPU."""
     on_cpu = copy.deepcopy(encoder).to(torch.device("cpu"), torch.float32).eval()
     with torch.no_grad():
-        return on_cpu(MODALITIES[encoder.input.modality].prepare(views, encoder.input)).pooled.contiguous()
+        features: Features = on_cpu(MODALITIES[encoder.input.modality].prepare(views, encoder.input))
+        return features.pooled.contiguous()
 
 
 def _weights_of(members: Sequence[Member], combine: Pool) -> list[float]:

@@ -31,6 +31,11 @@ class Contract(Frozen):
         """Hashes of what preprocessing needs beside the contract; see `headstart.core.assets`."""
         return ()
 
+    @property
+    def by_word(self) -> bool:
+        """Whether the items are words where they stand; see `headstart.core.passages`."""
+        return False
+
 
 class ImageInput(Contract):
     """The preprocessing contract of an image network.
@@ -54,12 +59,19 @@ class TextInput(Contract):
     tokenizer: sha256 of its tokenizer.json (the format of the `tokenizers` library), an asset (`core.assets`).
     length: tokens at most, those that the tokenizer adds included; of a longer text the beginning is seen.
     prefix: put before every text ("query: ").
+    by: what there is one vector of: each text, or each word of it. Of a longer text, a word is then seen in a stretch
+        of this length that it stands in the midst of.
     """
 
     modality: Literal["text"] = "text"
     tokenizer: str = Field(pattern="^[0-9a-f]{64}$")
     length: int = Field(128, ge=4, le=8192)
     prefix: str = ""
+    by: Literal["text", "word"] = "text"
+
+    @property
+    def by_word(self) -> bool:
+        return self.by == "word"
 
     @property
     def assets(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from unicodedata import category
 
 from headstart.core.errors import DataError
+from headstart.core.passages import Place
 
 Role = Literal["train", "validation", "test"]
 Modality = Literal["image", "text", "audio", "table"]
@@ -82,7 +83,8 @@ class Item:
 
     input: what is decoded later (a path, or encoded bytes); a text itself; a tuple for several parts: of two texts for
     a pair (question and context, premise and hypothesis), of words where each has a tag, of a table's cells: a number,
-    a category or None each. columns: of the cells.
+    a category or None each; a place in a text, where each word is an item (`headstart.data.passages`). columns: of the
+    cells.
     label: raw value; a tuple of strings for many labels, or of one tag a word; a tuple of numbers for several
     quantities; a tuple of (start, text) of answers in the context, counted in characters, () where it holds none;
     None if there is no label. slice: the value of the column that results are asked for by.
@@ -90,7 +92,7 @@ class Item:
     """
 
     id: str
-    input: Path | bytes | str | tuple[Any, ...]
+    input: Path | bytes | str | tuple[Any, ...] | Place
     label: Any = None
     split: Role | None = None
     group: str | None = None
@@ -119,6 +121,8 @@ class Item:
             if self.columns:
                 return json.dumps(dict(self.cells), separators=(",", ":")).encode()
             return json.dumps(self.input, separators=(",", ":")).encode()
+        if isinstance(self.input, Place):
+            return json.dumps([self.input.passage.question, self.input.passage.text, self.input.word]).encode()
         try:
             return self.input.read_bytes()
         except FileNotFoundError:

@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from torch import Tensor
 
 from headstart.core.card import Input
 from headstart.core.config import AugmentConfig
+from headstart.core.passages import Place
 from headstart.data.dataset import Dataset
 from headstart.data.kept import Kept
 from headstart.data.modalities import MODALITIES
@@ -66,8 +68,16 @@ class Batches:
         """The evaluation views of the items at `indices`, or of all, in order, (size, ...) or fewer at a time, read
         ahead in the background."""
         wanted = range(len(self)) if indices is None else indices
-        parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-        return prefetch((lambda part=part: self.evaluation(part)) for part in parts)  # type: ignore[misc]
+        return prefetch((lambda part=part: self.evaluation(part)) for part in self.parts(wanted, size))  # type: ignore[misc]
+
+    def parts(self, indices: Sequence[int], size: int) -> list[Sequence[int]]:
+        """The items at `indices`, in order, `size` together, or fewer; of words, those that neighbours in `size` texts
+        are."""
+        if self.contract.by_word:
+            texts = [cast(Place, self.dataset[int(i)].input).passage for i in indices]
+            first = [i for i in range(len(texts)) if i == 0 or texts[i] is not texts[i - 1]]
+            return [indices[a:b] for a, b in pairwise([*first[::size], len(texts)])]
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
 
     def lengths(self, indices: Sequence[int]) -> list[int]:
         """Of each item at `indices`, as `Modality.length` gives it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from headstart.core import assets
 from headstart.core.card import TextInput
 from headstart.core.errors import SourceError
 from headstart.core.extras import require
+from headstart.core.passages import NOWHERE, Passage, Place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +34,8 @@ def tokenizer(contract: TextInput) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _tokenizer(name: str, length: int) -> Any:
+def _tokenizer(name: str, length: int, window: str = "") -> Any:
+    """window: the truncation strategy by which what is too long gives several encodings that overlap; "" gives one."""
     library = require("tokenizers", "transformers", "a text network")
     try:
         found = library.Tokenizer.from_str(assets.read(name).decode())
@@ -41,7 +44,10 @@ def _tokenizer(name: str, length: int) -> Any:
     except Exception as error:  # the library raises no other type
         raise SourceError(f"the tokenizer {name[:12]} cannot be read: {error}.") from None
     found.no_padding()
-    found.enable_truncation(length, strategy="longest_first")
+    if window:
+        found.enable_truncation(length, stride=length // 6, strategy=window)
+    else:
+        found.enable_truncation(length, strategy="longest_first")
     return found
 
 
@@ -70,8 +76,62 @@ def encode(texts: Sequence[str | tuple[str, str]], contract: TextInput) -> list[
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Part of a passage as a network sees it. tokens: (2, t), as `encode` gives. first, last: (t,) the words that each
+    token has part in, from one to the other; of a token that is part of none, 0 and -1."""
+
+    tokens: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
+def encode_place(place: Place, contract: TextInput) -> np.ndarray:
+    """A word where it stands, (3, t) int64: as `encode` of the text that it is in (after the question, where one is
+    asked), and 1 for the tokens that are the word's, 0 for others. Of a text that is too long, the stretch in which the
+    word has most around it. NOWHERE, and a word of which no token is left, have the first token.
+    """
+    stretches, home = _stretches(place.passage, contract)
+    stretch = stretches[home[place.word] if place.word != NOWHERE else 0]
+    marks = (stretch.first <= place.word) & (place.word <= stretch.last)
+    marks[0] |= not marks.any()
+    return np.concatenate([stretch.tokens, marks[None].astype(np.int64)])
+
+
+@lru_cache(maxsize=256)
+def _stretches(passage: Passage, contract: TextInput) -> tuple[tuple[Stretch, ...], tuple[int, ...]]:
+    """The stretches of a passage, and the one of each word."""
+    text = contract.prefix + passage.text
+    if passage.question:
+        asked = _tokenizer(contract.tokenizer, contract.length // 2).encode(
+            contract.prefix + passage.question, add_special_tokens=False
+        )
+        question = (contract.prefix + passage.question)[: asked.offsets[-1][1] if asked.offsets else 0]
+        encoded = _tokenizer(contract.tokenizer, contract.length, "only_second").encode(question, text)
+    else:
+        encoded = _tokenizer(contract.tokenizer, contract.length, "only_first").encode(text)
+    begins, ends = np.array(passage.words).T + len(contract.prefix)
+    side, stretches = int(bool(passage.question)), []
+    home, most = np.zeros(len(passage.words), int), np.full(len(passage.words), -1)
+    for number, found in enumerate([encoded, *encoded.overflowing]):
+        segment = np.maximum.accumulate([part or 0 for part in (0, *found.sequence_ids)])[1:]
+        offsets = np.array(found.offsets, int).reshape(-1, 2)
+        inside = (np.array([part == side for part in found.sequence_ids], bool)) & (offsets[:, 1] > offsets[:, 0])
+        first = np.where(inside, np.searchsorted(ends, offsets[:, 0], side="right"), 0)
+        last = np.where(inside, np.searchsorted(begins, offsets[:, 1], side="left") - 1, -1)
+        where = np.flatnonzero(inside)
+        for t in where:
+            around = min(t - where[0], where[-1] - t)
+            for word in range(first[t], last[t] + 1):
+                if around > most[word]:
+                    most[word], home[word] = around, number
+        stretches.append(Stretch(np.array([found.ids, segment], np.int64), first, last))
+    return tuple(stretches), tuple(home.tolist())
+
+
 def collate(rows: Sequence[np.ndarray], pad_id: int, length: int = 8192) -> Tensor:
-    """Rows (2, t) of any lengths -> batch (B, 2, T) int64; where it is padding, `pad_id` and the segment -1.
+    """Rows (2, t) of any lengths -> batch (B, 2, T) int64; where it is padding, `pad_id` and the segment -1. Rows of
+    (3, t) give (B, 3, T), padding being part of no word.
 
     T is the longest t rounded up to a multiple of 8, which is faster, and at most `length`.
     """
@@ -79,7 +139,7 @@ def collate(rows: Sequence[np.ndarray], pad_id: int, length: int = 8192) -> Tens
 
     longest = max((row.shape[1] for row in rows), default=0)
     width = max(longest, min(-(-max(longest, 1) // _MULTIPLE) * _MULTIPLE, length))
-    batch = np.empty((len(rows), 2, width), np.int64)
+    batch = np.zeros((len(rows), rows[0].shape[0] if rows else 2, width), np.int64)
     batch[:, 0], batch[:, 1] = pad_id, -1
     for place, row in zip(batch, rows, strict=True):
         place[:, : row.shape[1]] = row

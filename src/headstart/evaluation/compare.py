@@ -8,12 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.passages import Units
 from headstart.core.task import Task
-from headstart.evaluation.evaluate import check_arrays, statistic
+from headstart.evaluation.evaluate import check_arrays, judged_items
 from headstart.evaluation.names import metric_name
 from headstart.evaluation.predictions import Predictions
 from headstart.metrics.paired import Difference, bootstrap_difference, mcnemar
 from headstart.metrics.resampling import once
+from headstart.tasks.token_classification import TokenClassification
 
 FEWEST = 6
 """With fewer items decided differently, even a unanimous sign test stays above 5 % (2 / 2**5), so nothing is proved."""
@@ -59,6 +61,7 @@ def verdict(
     *,
     against: str,
     groups: np.ndarray | None = None,
+    units: Units | None = None,
     seed: int = 0,
     resamples: int = 2000,
     subject: str = "transfer",
@@ -66,23 +69,27 @@ def verdict(
     """Judge whether `transfer_scores` beat `baseline_scores` on the same test items, by the task's primary metric.
 
     targets: as `task.encode` gives. Both scores: (N, K). against, subject: what the two are called in words.
-    groups: (N,) what belongs together, drawn as a whole. Raises as `evaluate` does.
+    groups: (N,) what belongs together, drawn as a whole. units: as in `evaluate`. Raises as it does.
     """
     check_arrays(task, targets, transfer_scores, groups)
     check_arrays(task, targets, baseline_scores, groups)
-    ours, theirs = (statistic(task, targets, s, task.primary) for s in (transfer_scores, baseline_scores))
-    measured = bootstrap_difference(
-        ours, theirs, task.primary, len(targets), groups=groups, seed=seed, resamples=resamples
-    )
-    only_ours, only_theirs, either = _wins(task, targets, transfer_scores, baseline_scores)
+    ours, theirs = (task.statistic(targets, s, units, task.primary) for s in (transfer_scores, baseline_scores))
+    items, groups = judged_items(len(targets), groups, units)
+    if units is None:
+        only_ours, only_theirs, either = _wins(task, targets, transfer_scores, baseline_scores)
+    else:
+        only_ours = only_theirs = 0
+        said, other = (_said(task, scores, units) for scores in (transfer_scores, baseline_scores))
+        either = np.array([a != b for a, b in zip(said, other, strict=True)])
+    measured = bootstrap_difference(ours, theirs, task.primary, items, groups=groups, seed=seed, resamples=resamples)
     differing = int(either.sum()) if groups is None else len(np.unique(np.asarray(groups)[either].astype(str)))
     gain = measured.gain
     known = bool(np.isfinite(gain.value))
     outcome: Literal["positive", "neutral", "negative"] = "neutral"
     if known and differing >= FEWEST:
         outcome = "positive" if gain.low > 0 else "negative" if gain.high < 0 else "neutral"
-    values = tuple(float(s(once(len(targets)))[task.primary][0]) for s in (ours, theirs))
-    paired = task.kind != "number" and groups is None
+    values = tuple(float(s(once(items))[task.primary][0]) for s in (ours, theirs))
+    paired = task.kind != "number" and groups is None and units is None
     return Verdict(
         transfer=outcome,
         gain=gain.value if known else 0.0,
@@ -91,10 +98,10 @@ def verdict(
         p_value=measured.p_value if known else 1.0,
         against=against,
         metric=task.primary,
-        n=len(targets),
+        n=items,
         differing=differing,
         mcnemar_p=mcnemar(only_ours, only_theirs) if paired else None,
-        words=_words(outcome, measured, task.primary, values, len(targets), differing, against, subject, groups),
+        words=_words(outcome, measured, task.primary, values, items, differing, against, subject, groups),
     )
 
 
@@ -130,7 +137,15 @@ def compare_runs(
             "The labels were changed in between: fit or evaluate again with the same labels."
         )
     return verdict(
-        a.task, a.targets, a.scores, b.scores, against=names[1], groups=a.groups, seed=seed, subject=names[0]
+        a.task,
+        a.targets,
+        a.scores,
+        b.scores,
+        against=names[1],
+        groups=a.groups,
+        units=a.units,
+        seed=seed,
+        subject=names[0],
     )
 
 
@@ -144,6 +159,12 @@ def _wins(task: Task, targets: np.ndarray, ours: np.ndarray, theirs: np.ndarray)
     each, those = (ours > 0.5) == (targets > 0.5), (theirs > 0.5) == (targets > 0.5)
     right, other = each.all(axis=1), those.all(axis=1)
     return int((right & ~other).sum()), int((other & ~right).sum()), (each != those).any(axis=1)
+
+
+def _said(task: Task, scores: np.ndarray, units: Units) -> list[Any]:
+    """What is said of each text, but for how sure it is."""
+    best = [found if isinstance(task, TokenClassification) else found[:1] for found in task.decode(scores, units)]
+    return [[{k: v for k, v in one.items() if k != "probability"} for one in found] for found in best]
 
 
 def _words(

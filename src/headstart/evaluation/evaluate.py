@@ -9,30 +9,26 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import DataError, ShapeError
+from headstart.core.passages import Units
 from headstart.core.task import Task
 from headstart.core.types import Interval
 from headstart.evaluation.names import METRIC_NAMES
-from headstart.metrics import classification, multilabel, regression
+from headstart.metrics import classification, multilabel, regression, spans
 from headstart.metrics.calibration import Bin, gaps, reliability
 from headstart.metrics.intervals import bootstrap, calibration_error, wilson
-from headstart.metrics.resampling import Metrics, Statistic, once, units_of
+from headstart.metrics.resampling import Metrics, once, units_of
+from headstart.tasks.token_classification import TokenClassification
 
 PER_CLASS = ("precision", "recall", "f1")
 
 PROPORTIONS = (*(name for name, words in METRIC_NAMES.items() if words.share), *PER_CLASS)
 """Metrics that are shares, between 0 and 1."""
 
-SUITES: dict[str, Callable[..., Metrics]] = {
-    "single": classification.metrics,
-    "multi": multilabel.metrics,
-    "number": regression.metrics,
-}
-"""`Task.kind` -> all its metrics of (targets, scores, counts)."""
-
 
 @dataclass(frozen=True)
 class Row:
-    """One class, label or quantity: `count` test items have it, `predicted` were given it (both N for a quantity).
+    """One class, label, type of entity or quantity: `count` test items (or entities) have it, `predicted` were given it
+    (both N for a quantity).
 
     metrics: precision, recall and f1 (mae, rmse and r2 for a quantity); without those that are undefined.
     """
@@ -45,11 +41,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model is worth on `n` test items.
+    """What a model is worth on `n` test items; texts, where words are predicted.
 
     metrics: as in `metrics.json`; one that is undefined on these items is absent, and a note says so.
-    per_class: a row for each output. confusion: (K, K) counts, rows true and columns predicted; () unless each item
-    has one label. reliability: the bins of confidence that hold items; () for numbers.
+    per_class: a row for each output (none for answers). confusion: (K, K) counts, rows true and columns predicted; ()
+    unless each item has one label. reliability: the bins of confidence that hold items; () for numbers.
     groups: how many groups the intervals were drawn over, None for single items. notes: what a reader should know.
     """
 
@@ -83,6 +79,7 @@ def evaluate(
     scores: np.ndarray,
     *,
     groups: np.ndarray | None = None,
+    units: Units | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> Evaluation:
@@ -90,19 +87,17 @@ def evaluate(
 
     targets: as `task.encode` gives them. scores: (N, K) as `task.scores` gives them. groups: (N,) names of what
     belongs together (patients, speakers); intervals then draw whole groups, since items of one are not independent.
+    units: which words are of one text, where words are predicted: texts are then the items.
     Proportions over single items take Wilson's interval, everything else the bootstrap.
     Raises DataError if there is no item or a score is not finite, ShapeError where the arrays do not fit.
     """
     check_arrays(task, targets, scores, groups)
-    measure = statistic(task, targets, scores)
-    metrics = bootstrap(
-        measure,
-        len(targets),
-        groups=groups,
-        seed=seed,
-        resamples=resamples,
-        proportions=PROPORTIONS,
-    )
+    measure = task.statistic(targets, scores, units)
+    by_row = groups
+    items, groups = judged_items(len(targets), groups, units)
+    metrics = bootstrap(measure, items, groups=groups, seed=seed, resamples=resamples, proportions=PROPORTIONS)
+    if units is not None:
+        return _of_texts(task, targets, scores, units, metrics, groups, by_row, seed, resamples)
     if groups is None:
         exact = metrics.keys() & {"accuracy", "f1_micro" if task.kind == "single" else "subset_accuracy"}
         metrics.update({name: wilson(metrics[name].value * len(targets), len(targets)) for name in exact})
@@ -124,10 +119,73 @@ def evaluate(
     )
 
 
-def statistic(task: Task, targets: np.ndarray, scores: np.ndarray, only: str | None = None) -> Statistic:
-    """Counts (N, R) -> every metric of the task's kind (or `only` one), (R,) each."""
-    suite = SUITES[task.kind]
-    return lambda counts: suite(targets, scores, counts, only)
+def judged_items(rows: int, groups: np.ndarray | None, units: Units | None) -> tuple[int, np.ndarray | None]:
+    """How many items are judged, and the group of each: of texts, where `groups` are of their words; None where every
+    text is a group of its own."""
+    if units is None or groups is None:
+        return rows if units is None else len(units), groups
+    own = np.asarray(groups)[units.starts[:-1]]
+    return len(units), own if len(np.unique(own.astype(str))) < len(own) else None
+
+
+def _of_texts(
+    task: Task,
+    targets: np.ndarray,
+    scores: np.ndarray,
+    units: Units,
+    metrics: dict[str, Interval],
+    groups: np.ndarray | None,
+    by_row: np.ndarray | None,
+    seed: int,
+    resamples: int,
+) -> Evaluation:
+    """The rest of what is told where words are predicted. groups: of the texts; by_row: of the words."""
+    rows: tuple[Row, ...] = ()
+    bins: tuple[Bin, ...] = ()
+    if isinstance(task, TokenClassification):
+        together = units.of if by_row is None else by_row
+        confidence = _confidence(task, targets, scores)
+        metrics["ece"] = calibration_error(gaps(*confidence), groups=together, seed=seed, resamples=resamples)
+        bins = reliability(*confidence)
+        if task.scheme is not None:
+            rows = _entities(task, targets, scores, units, groups, seed, resamples)
+    number = None if groups is None else units_of(len(units), groups)[1]
+    undefined = [name for name in task.metrics(targets, scores, units) if name not in metrics]
+    noun = "text" if isinstance(task, TokenClassification) else "question"
+    notes = _notes(task, rows, len(units), number, undefined, noun)
+    return Evaluation(len(units), metrics, rows, (), bins, number, tuple(notes))
+
+
+def _entities(
+    task: TokenClassification,
+    targets: np.ndarray,
+    scores: np.ndarray,
+    units: Units,
+    groups: np.ndarray | None,
+    seed: int,
+    resamples: int,
+) -> tuple[Row, ...]:
+    """One row a type of entity."""
+    found = spans.count_spans(task.tags(targets, units), task.tags(task.said(scores, units), units))
+
+    def shares(counts: np.ndarray) -> Metrics:
+        cells = spans.tally(found, counts)
+        return _shares(cells)
+
+    measured = _by_output(shares, len(units), groups, seed, resamples) if found.types else None
+    support, predicted = (part.sum(axis=0).astype(int).tolist() for part in (found.support, found.predicted))
+    return tuple(
+        Row(name, support[k], predicted[k], measured(k) if measured else {}) for k, name in enumerate(found.types)
+    )
+
+
+def _shares(cells: classification.Tally) -> Metrics:
+    """(K, R) each, NaN where it is undefined."""
+    return {
+        "precision": np.where(cells.predicted > 0, cells.precision, np.nan),
+        "recall": np.where(cells.support > 0, cells.recall, np.nan),
+        "f1": np.where(cells.present, cells.f1, np.nan),
+    }
 
 
 def check_arrays(task: Task, targets: np.ndarray, scores: np.ndarray, groups: np.ndarray | None = None) -> None:
@@ -165,12 +223,7 @@ def _rows(
         return classification.tally(targets, scores.argmax(axis=1), outputs, counts)
 
     def shares(counts: np.ndarray) -> Metrics:
-        cells = tally(counts)
-        return {
-            "precision": np.where(cells.predicted > 0, cells.precision, np.nan),
-            "recall": np.where(cells.support > 0, cells.recall, np.nan),
-            "f1": np.where(cells.present, cells.f1, np.nan),
-        }
+        return _shares(tally(counts))
 
     cells = tally(once(n))
     support, predicted, right = (a[:, 0].astype(int).tolist() for a in (cells.support, cells.predicted, cells.right))
@@ -217,26 +270,29 @@ def _confidence(task: Task, targets: np.ndarray, scores: np.ndarray) -> tuple[np
     return multilabel.confidence(targets, scores)
 
 
-def _notes(task: Task, rows: tuple[Row, ...], n: int, groups: int | None, undefined: list[str]) -> list[str]:
-    """What a reader of the numbers should know."""
+def _notes(
+    task: Task, rows: tuple[Row, ...], n: int, groups: int | None, undefined: list[str], noun: str = "item"
+) -> list[str]:
+    """What a reader of the numbers should know. noun: of what was judged."""
     notes = []
     if n < 50:
-        notes.append(f"Only {n} test item{'s' if n > 1 else ''}: the intervals are wide, and the numbers tell little.")
+        notes.append(
+            f"Only {n} test {noun}{'s' if n > 1 else ''}: the intervals are wide, and the numbers tell little."
+        )
     if groups is not None:
         few = " That is few: the intervals are rough." if groups < 20 else ""
-        notes.append(f"Intervals draw whole groups, {groups} of them, not single items.{few}")
+        notes.append(f"Intervals draw whole groups, {groups} of them, not single {noun}s.{few}")
     if task.kind != "number":
         absent = [row.name for row in rows if not row.count]
         if absent:
             notes.append(
-                f"No test item has {_listed(absent)}: left out of recall and ROC-AUC"
+                f"No test {noun} has {_listed(absent)}: left out of recall and ROC-AUC"
                 + ("." if task.kind == "multi" else ", counted as 0 in macro averages if predicted.")
             )
         rare = [row.name for row in rows if 0 < row.count < 5]
         if rare:
-            notes.append(
-                f"Fewer than 5 test items have {_listed(rare)}: look at the intervals of these, not the values."
-            )
+            few_of = "There are fewer than 5" if task.by_word else "Fewer than 5 test items have"
+            notes.append(f"{few_of} {_listed(rare)}: look at the intervals of these, not the values.")
         never = [row.name for row in rows if row.count and not row.predicted]
         if never:
             notes.append(f"Never predicted: {_listed(never)}; their precision counts as 0 in macro averages.")

@@ -26,6 +26,17 @@ METRIC_NAMES: dict[str, MetricName] = {
     "recall_macro": MetricName("Recall (macro)", "How much of each class is found, averaged over classes."),
     "f1_macro": MetricName("F1 (macro)", "Balance of precision and recall, averaged over classes."),
     "f1_micro": MetricName("F1 (micro)", "Balance of precision and recall over all decisions together."),
+    "span_f1": MetricName(
+        "Entity F1", "Balance of precision and recall of whole entities: their type and both ends are right."
+    ),
+    "span_f1_strict": MetricName("Entity F1 (strict)", "The same of entities that are tagged exactly by their scheme."),
+    "span_f1_macro": MetricName("Entity F1 (macro)", "Entity F1, averaged over the types of entity."),
+    "span_precision": MetricName("Entity precision", "How often an entity that was found is one."),
+    "span_recall": MetricName("Entity recall", "How many of the entities are found."),
+    "span_precision_macro": MetricName("Entity precision (macro)", "Entity precision, averaged over the types."),
+    "span_recall_macro": MetricName("Entity recall (macro)", "Entity recall, averaged over the types."),
+    "answer_f1": MetricName("Answer F1", "How many words the answer and the right one share (SQuAD's F1)."),
+    "exact_match": MetricName("Exact match", "Share of answers that are right word for word."),
     "roc_auc": MetricName("ROC-AUC", "How often an item of a class scores above one of another class."),
     "log_loss": MetricName("Log loss", "Surprise at the right answer; confident mistakes cost most.", False, False),
     "ece": MetricName(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.core.errors import ArtifactError
+from headstart.core.passages import Passage, Place, Units
 from headstart.core.task import Task
 
 
@@ -18,7 +19,8 @@ from headstart.core.task import Task
 class Predictions:
     """ids: (N,) as the user names the items, all different. targets, scores: as `task.encode` and `task.scores` give.
 
-    groups: (N,) names of what belongs together, or None.
+    groups: (N,) names of what belongs together, or None. units: which words are of one text, where words are predicted:
+    a line of the file is then a text, and its label and scores are lists over its rows.
     """
 
     task: Task
@@ -26,17 +28,34 @@ class Predictions:
     targets: np.ndarray
     scores: np.ndarray
     groups: np.ndarray | None = None
+    units: Units | None = None
 
     def save(self, path: Path) -> None:
-        """Write `{"id", "label", "predicted", "scores", "group"}` a line; scores in the order of `task.outputs`."""
-        single = self.task.kind == "single"
-        labels = self.task.decode(np.eye(len(self.task.outputs))[self.targets] if single else self.targets)
-        predicted = self.task.decode(self.scores)
+        """Write `{"id", "label", "predicted", "scores", "group"}` a line; scores in the order of `task.outputs`.
+
+        Of texts whose words are predicted also `"passage"`, and "predicted" is what the model says of the whole.
+        """
+        labels = self._labels()
+        predicted = self.task.decode(self.scores, self.units)
         groups = [None] * len(self.ids) if self.groups is None else [str(group) for group in self.groups]
+        scores = self.scores.tolist()
+        lines: list[tuple[Any, ...]] = list(zip(self.ids, labels, predicted, scores, groups, strict=False))
+        if self.units is not None:
+            places = [self.units.rows(u) for u in range(len(self.units))]
+            lines = [
+                (passage.id, labels[rows], said, scores[rows], groups[rows.start], _told(passage))
+                for passage, said, rows in zip(self.units.passages, predicted, places, strict=True)
+            ]
         with path.open("w", encoding="utf-8") as file:
-            for row in zip(self.ids, labels, predicted, self.scores.tolist(), groups, strict=True):
-                record = dict(zip(("id", "label", "predicted", "scores", "group"), row, strict=True))
+            for line in lines:
+                record = dict(zip(("id", "label", "predicted", "scores", "group", "passage"), line, strict=False))
                 file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def _labels(self) -> list[Any]:
+        """The truth as `task.encode` takes it back, or as a person reads it where the two are the same."""
+        if self.task.kind == "single":
+            return [self.task.outputs[i] for i in self.targets]
+        return self.targets.astype(int).tolist() if self.task.by_word else self.task.decode(self.targets)
 
     @classmethod
     def load(cls, path: Path, task: Task) -> Predictions:
@@ -47,33 +66,79 @@ class Predictions:
             raise ArtifactError(
                 f"the predictions in {path} cannot be read ({error}). Fit or evaluate again."
             ) from error
-        records: list[dict[str, Any]] = []
+        ids: list[str] = []
+        labels: list[Any] = []
+        scores: list[list[float]] = []
+        groups: list[str | None] = []
+        passages, starts = [], [0]
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
-                if len(record["scores"]) != len(task.outputs):
-                    raise ValueError(f"{len(record['scores'])} scores for {len(task.outputs)} outputs")
-                records.append({key: record[key] for key in ("id", "label", "scores", "group")})
+                rows = _Rows.of(record, task)
+                if any(len(row) != len(task.outputs) for row in rows.scores):
+                    raise ValueError(f"other than {len(task.outputs)} scores, one for each output")
+                ids += rows.ids
+                labels += rows.labels
+                scores += rows.scores
+                groups += [record["group"]] * len(rows.ids)
+                if task.by_word:
+                    passages.append(_passage(record))
+                    starts.append(len(ids))
             except (ValueError, KeyError, TypeError) as error:
                 raise ArtifactError(
                     f"line {number} of {path} is not a stored prediction ({error!r}). Fit or evaluate again."
                 ) from error
-        scores = np.array([r["scores"] for r in records], dtype=np.float64).reshape(len(records), len(task.outputs))
-        grouped = bool(records) and all(r["group"] is not None for r in records)
+        grouped = bool(groups) and all(group is not None for group in groups)
         return cls(
             task=task,
-            ids=tuple(r["id"] for r in records),
-            targets=task.encode([_raw(r["label"], task) for r in records]),
-            scores=scores,
-            groups=np.array([r["group"] for r in records]) if grouped else None,
+            ids=tuple(ids),
+            targets=task.encode(labels),
+            scores=np.array(scores, dtype=np.float64).reshape(len(ids), len(task.outputs)),
+            groups=np.array(groups) if grouped else None,
+            units=Units(tuple(passages), np.array(starts)) if task.by_word else None,
         )
 
     def ordered_as(self, ids: Sequence[str]) -> Predictions:
         """The same predictions in another order of the same ids."""
+        if tuple(ids) == self.ids:
+            return self
         place = {name: i for i, name in enumerate(self.ids)}
         rows = [place[name] for name in ids]
         groups = None if self.groups is None else self.groups[rows]
-        return Predictions(self.task, tuple(ids), self.targets[rows], self.scores[rows], groups)
+        units = None
+        if self.units is not None:  # texts stay whole: their rows go together in any order of texts
+            units = self.units.take(list(dict.fromkeys(self.units.of[rows].tolist())))
+        return Predictions(self.task, tuple(ids), self.targets[rows], self.scores[rows], groups, units)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Of one line."""
+
+    ids: list[str]
+    labels: list[Any]
+    scores: list[list[float]]
+
+    @classmethod
+    def of(cls, record: dict[str, Any], task: Task) -> _Rows:
+        if not task.by_word:
+            return cls([record["id"]], [_raw(record["label"], task)], [record["scores"]])
+        labels, scores = list(record["label"]), list(record["scores"])
+        passage = _passage(record)
+        ids = [Place(passage, word).id for word in range(passage.first, len(passage.words))]
+        if not len(ids) == len(labels) == len(scores):
+            raise ValueError(f"{len(ids)} words, {len(labels)} labels and {len(scores)} rows of scores")
+        return cls(ids, labels, scores)
+
+
+def _told(passage: Passage) -> dict[str, Any]:
+    return {field.name: getattr(passage, field.name) for field in fields(passage) if field.name != "id"}
+
+
+def _passage(record: dict[str, Any]) -> Passage:
+    told = record["passage"]
+    words = tuple((int(start), int(end)) for start, end in told["words"])
+    return Passage(record["id"], told["text"], words, told["question"], tuple(told["answers"]))
 
 
 def _raw(label: Any, task: Task) -> Any:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from headstart.core.passages import Units
 from headstart.core.task import Task
 from headstart.core.types import Interval
-from headstart.evaluation.evaluate import PROPORTIONS, SUITES, evaluate
+from headstart.evaluation.evaluate import PROPORTIONS, evaluate, judged_items
 from headstart.metrics.intervals import bootstrap, wilson
-from headstart.metrics.resampling import Metrics
+from headstart.metrics.resampling import Metrics, Statistic
 
 SMALLEST: Final = 20
 """Items below which a slice says too little."""
@@ -85,58 +86,79 @@ def evaluate_slices(
     column: str,
     *,
     groups: np.ndarray | None = None,
+    units: Units | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> Slices:
     """Judge each group of items that share a value, and hold it against all the others.
 
-    values: (N,) of each item, None where it is missing. column: what they are values of. The rest as in `evaluate`;
-    where the slices are the groups themselves (or parts of them), intervals draw single items.
+    values: (N,) of each item (text, where words are predicted), None where it is missing. column: what they are values
+    of. The rest as in `evaluate`; where the slices are the groups themselves (or parts of them), intervals draw single
+    items.
     """
     names = np.array([MISSING if value is None else value for value in values])
     count = Counter(names.tolist())
-    if groups is not None and all(len(set(groups[names == name])) == 1 for name in count):
-        groups = None
+    judged = _Judged(task, targets, scores, groups, units)
+    if judged.groups is not None and all(len(set(judged.groups[names == name])) == 1 for name in count):
+        judged = _Judged(task, targets, scores, None, units)
     ordered = sorted(count, key=lambda name: (-count[name], name))
     kept = [name for name in ordered if count[name] >= SMALLEST][:MOST]
     small = {name: count[name] for name in ordered if count[name] < SMALLEST}
     found = []
     for name in kept:
-        inside = names == name
-        own = None if groups is None else groups[inside]
-        judged = evaluate(task, targets[inside], scores[inside], groups=own, seed=seed, resamples=resamples)
-        found.append(Slice(name, judged.n, judged.metrics))
-    gaps = _gaps(task, targets, scores, names, kept, groups, seed, 2 * resamples)
+        one = judged.only(names == name)
+        told = evaluate(task, one.targets, one.scores, groups=one.rows, units=one.units, seed=seed, resamples=resamples)
+        found.append(Slice(name, told.n, told.metrics))
+    gaps = _gaps(judged, names, kept, seed, 2 * resamples)
     notes = _notes(column, gaps, small, len([n for n in ordered if count[n] >= SMALLEST]) - len(kept))
     return Slices(column, task.primary, tuple(found), small, tuple(gaps), tuple(notes))
 
 
-def _gaps(
-    task: Task,
-    targets: np.ndarray,
-    scores: np.ndarray,
-    names: np.ndarray,
-    kept: Sequence[str],
-    groups: np.ndarray | None,
-    seed: int,
-    resamples: int,
-) -> list[Gap]:
+@dataclass(frozen=True)
+class _Judged:
+    """What is divided. rows: (N,) the group of each row."""
+
+    task: Task
+    targets: np.ndarray
+    scores: np.ndarray
+    rows: np.ndarray | None
+    units: Units | None
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Of each item."""
+        return judged_items(len(self.targets), self.rows, self.units)[1]
+
+    def only(self, inside: np.ndarray) -> _Judged:
+        """The items that `inside` is true of."""
+        rows = np.flatnonzero(inside)
+        units = None
+        if self.units is not None:
+            units, rows = self.units.take(rows), self.units.every(rows)
+        own = None if self.rows is None else self.rows[rows]
+        return _Judged(self.task, self.targets[rows], self.scores[rows], own, units)
+
+
+def _gaps(judged: _Judged, names: np.ndarray, kept: Sequence[str], seed: int, resamples: int) -> list[Gap]:
     """Each slice against all other items; Bonferroni over those that are looked at."""
+    task = judged.task
     looked = kept[:1] if len(set(names.tolist())) == 2 else [name for name in kept if (names != name).any()]
     gaps = []
     for name in looked:
         inside = names == name
         confidence = 1 - 0.05 / len(looked)
 
-        def difference(counts: np.ndarray, inside: np.ndarray = inside) -> Metrics:
-            parts = [
-                SUITES[task.kind](targets[part], scores[part], counts[part], task.primary)[task.primary]
-                for part in (inside, ~inside)
-            ]
-            return {"gap": parts[0] - parts[1]}
+        both = [
+            (part, task.statistic(one.targets, one.scores, one.units, task.primary))
+            for part, one in ((inside, judged.only(inside)), (~inside, judged.only(~inside)))
+        ]
+
+        def difference(counts: np.ndarray, both: list[tuple[np.ndarray, Statistic]] = both) -> Metrics:
+            one, other = (measure(counts[part])[task.primary] for part, measure in both)
+            return {"gap": one - other}
 
         drawn = bootstrap(
-            difference, len(names), groups=groups, seed=seed, resamples=resamples, confidence=confidence
+            difference, len(names), groups=judged.groups, seed=seed, resamples=resamples, confidence=confidence
         ).get("gap")
         if drawn is None:  # undefined in one of the two
             continue

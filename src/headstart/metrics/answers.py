@@ -25,16 +25,16 @@ _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _CMRC_MARKS: Final = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"
 _CMRC_DROPPED: Final = str.maketrans("", "", _CMRC_MARKS)
-_DENSE: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+DENSE: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Thai and Lao, Burmese, Khmer, kana, Chinese: written without spaces."""
-_WORD: Final = rf"[^\W{_DENSE}]+"
-_SEGMENT: Final = re.compile(rf"[{_DENSE}]|{_WORD}(?:(?:[.']|,(?=\d)){_WORD})*|[^\w\s]")
+_WORD: Final = rf"[^\W{DENSE}]+"
+_SEGMENT: Final = re.compile(rf"[{DENSE}]|{_WORD}(?:(?:[.']|,(?=\d)){_WORD})*|[^\w\s]")
 
 
 def form_of(texts: Sequence[str]) -> Form:
     """The rules for these texts: "cmrc" where most letters are of scripts written without spaces."""
     letters = sum(character.isalpha() for text in texts for character in text)
-    dense = sum(len(re.findall(f"[{_DENSE}]", text)) for text in texts)
+    dense = sum(len(re.findall(f"[{DENSE}]", text)) for text in texts)
     return "cmrc" if 2 * dense > letters else "squad"
 
 

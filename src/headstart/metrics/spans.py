@@ -103,6 +103,46 @@ def iob_violations(tags: Sequence[str], scheme: Scheme = "iob2") -> list[tuple[i
     return sorted(found)
 
 
+def tells_entities(tags: Iterable[str]) -> bool:
+    """Whether tags are of a scheme for entities (O, B-PER), not of another sort (parts of speech)."""
+    return all(tag == "O" or _PREFIXED.fullmatch(tag) for tag in tags)
+
+
+def companions(tags: Iterable[str], scheme: Scheme) -> set[str]:
+    """The tags that a scheme has for the types of entity among `tags`, in the letters that they are written with."""
+    known = [found for tag in tags if (found := _PREFIXED.fullmatch(tag))]
+    letters = {_LETTERS.get(found[1], found[1]): found[1] for found in known}
+    wanted = "BIES" if scheme == "iobes" else "BI" if scheme == "iob2" else "I"
+    types = {found[2] for found in known}
+    return {
+        letters.get(letter, letter) + ("" if type_ is None else f"-{type_}") for letter in wanted for type_ in types
+    }
+
+
+def transitions(tags: Sequence[str], scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a scheme allows: (K,) a tag at the beginning, (K, K) one (column) after another (row), (K,) one at the end;
+    0 where it does and -inf where not. A tag that goes on is allowed anywhere where none of `tags` begins its type."""
+    parts = [_parts(tag) for tag in tags]
+    begun = {type_ for letter, type_ in parts if letter == "B"}
+
+    def follows(before: tuple[str, str], after: tuple[str, str]) -> bool:
+        (was, type_before), (letter, type_) = before, after
+        open_ = was in ("B", "I") and type_before == type_
+        if scheme == "iob1":
+            return letter != "B" or open_
+        if letter in ("I", "E") and type_ in begun:
+            return open_
+        return scheme != "iobes" or was not in ("B", "I") or letter in ("I", "E")
+
+    def cost(allowed: Iterable[bool]) -> np.ndarray:
+        return np.where(np.fromiter(allowed, bool), 0.0, -np.inf)
+
+    start = cost(follows(_OUTSIDE, part) for part in parts)
+    follow = np.stack([cost(follows(before, after) for after in parts) for before in parts])
+    end = cost(scheme != "iobes" or letter not in ("B", "I") for letter, _ in parts)
+    return start, follow, end
+
+
 @dataclass(frozen=True)
 class Spans:
     """How many entities each sentence has of each type: (N, K) float32 each.
@@ -153,12 +193,12 @@ def metrics(spans: Spans, counts: np.ndarray | None = None, only: str | None = N
     cells = tally(spans, once(len(spans.right)) if counts is None else counts)
     right, predicted, support = (part.sum(axis=0) for part in (cells.right, cells.predicted, cells.support))
     measures: dict[str, Callable[[], np.ndarray]] = {
-        "precision_micro": lambda: share(right, predicted),
-        "recall_micro": lambda: share(right, support),
-        "f1_micro": lambda: share(2 * right, predicted + support),
-        "precision_macro": lambda: mean_where(cells.precision, cells.present),
-        "recall_macro": lambda: mean_where(cells.recall, cells.present),
-        "f1_macro": lambda: mean_where(cells.f1, cells.present),
+        "span_precision": lambda: share(right, predicted),
+        "span_recall": lambda: share(right, support),
+        "span_f1": lambda: share(2 * right, predicted + support),
+        "span_precision_macro": lambda: mean_where(cells.precision, cells.present),
+        "span_recall_macro": lambda: mean_where(cells.recall, cells.present),
+        "span_f1_macro": lambda: mean_where(cells.f1, cells.present),
     }
     return {name: measures[name]() for name in ([only] if only else measures)}
 

@@ -181,7 +181,7 @@ def _judged(
     task, validation = target.task, target.parts["validation"]
     value = 0.0
     if len(validation):
-        value = task.metrics(validation.targets, task.scores(logits("validation")))[task.primary]
+        value = task.metrics(validation.targets, task.scores(logits("validation")), validation.units)[task.primary]
     return Baseline(name, description, task.scores(logits("test")), value, time.perf_counter() - started)
 
 

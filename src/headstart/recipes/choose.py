@@ -40,8 +40,9 @@ def suited(
     contract: Input | None = None,
 ) -> Source:
     """The source as it takes the items of `dataset`: itself; of recordings as much as they usually last, where it takes
-    any length; an image source that looks at their spectrograms; a network for the columns of a table, which are
-    described by the items that `prepare` will train on; a network for texts with a tokenizer made of those.
+    any length; an image source that looks at their spectrograms; a text source word by word where words are
+    predicted; a network for the columns of a table, which are described by the items that `prepare` will train on; a
+    network for texts with a tokenizer made of those.
 
     source: "auto" is the first of `preferred` that is on this machine. seed: of the division.
     standardise: as in TrainConfig. contract: what this function chose for the data before; None asks the data.
@@ -66,6 +67,10 @@ def suited(
             return heard(chosen, known or usual_seconds(dataset))
         if isinstance(card.input, AudioInput) and card.input.any_length:
             return lasting(chosen, known or usual_seconds(dataset))
+    if card.modality == modality == "text":
+        from headstart.sources.words import by_text, by_word
+
+        return by_word(chosen) if dataset.kind in ("tags", "answers") else by_text(chosen)
     if card.modality == modality:
         return chosen
     raise ConfigError(

@@ -163,7 +163,7 @@ def _join(
     progress.stage("predicting")
     with watch("validation"):
         raw = _logits(models, validation, progress)
-        decided = decide(models, raw, validation.targets, recipe.weights, recipe.combine, place / "model")
+        decided = decide(models, raw, validation, recipe.weights, recipe.combine, place / "model")
     with watch("test"):
         raw = _logits(models, test, progress)
     progress.stage("judging")
@@ -179,6 +179,7 @@ def _join(
                 theirs,
                 against=name,
                 groups=test.groups,
+                units=test.units,
                 seed=recipe.seed,
                 subject="the ensemble",
             )
@@ -190,14 +191,20 @@ def _join(
             target=target,
             decided=decided,
             predictions=Predictions(
-                task, tuple(item.id for item in test.dataset.items), test.targets, scores, test.groups
+                task, tuple(item.id for item in test.dataset.items), test.targets, scores, test.groups, test.units
             ),
-            judged=evaluate(task, test.targets, scores, groups=test.groups, seed=recipe.seed),
+            judged=evaluate(task, test.targets, scores, groups=test.groups, units=test.units, seed=recipe.seed),
             before=evaluate(
-                task, test.targets, task.scores(together), groups=test.groups, seed=recipe.seed, resamples=100
+                task,
+                test.targets,
+                task.scores(together),
+                groups=test.groups,
+                units=test.units,
+                seed=recipe.seed,
+                resamples=100,
             ),
             alone={
-                name: evaluate(task, test.targets, theirs, groups=test.groups, seed=recipe.seed)
+                name: evaluate(task, test.targets, theirs, groups=test.groups, units=test.units, seed=recipe.seed)
                 for name, theirs in own.items()
             },
             verdicts=dict(sorted(verdicts.items(), key=lambda pair: (pair[1].gain, pair[1].low))),
@@ -207,25 +214,25 @@ def _join(
 def decide(
     models: Sequence[LoadedModel],
     logits: Sequence[np.ndarray],
-    targets: np.ndarray,
+    validation: Part,
     weights: Weighting,
     combine: Pool,
     place: Path,
 ) -> Decided:
     """Everything that is chosen: the weights and the temperature. Sees validation items and nothing else.
 
-    logits: (N, K) raw outputs of each model. targets: as `Task.encode` gives them. place: of the model folder to be.
+    logits: (N, K) raw outputs of each model. place: of the model folder to be.
     """
-    task = models[0].task
+    task, targets = models[0].task, validation.targets
     counts = _weights(models, logits, targets, combine) if weights == "validation" else [1 / len(models)] * len(models)
     whole = LoadedEnsemble(place, tuple(models), tuple(counts), combine, task, 1.0)
     together = whole.combine(logits)
     if task.kind == "single":
         whole = replace(whole, temperature=fit_temperature(together, targets))
-    standing = [_metrics(task, targets, model.scores_of(z)) for model, z in zip(models, logits, strict=True)]
+    standing = [_metrics(task, validation, model.scores_of(z)) for model, z in zip(models, logits, strict=True)]
     return Decided(
         whole=whole,
-        metrics=_metrics(task, targets, whole.scores_of(together)),
+        metrics=_metrics(task, validation, whole.scores_of(together)),
         standing=tuple(found.get(task.primary) for found in standing),
     )
 
@@ -250,11 +257,11 @@ def _logits(models: Sequence[LoadedModel], part: Part, progress: Progress) -> li
     return [np.concatenate([nothing, *(row[number] for row in rows)]) for number in range(len(models))]
 
 
-def _metrics(task: Task, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+def _metrics(task: Task, part: Part, scores: np.ndarray) -> dict[str, float]:
     """The metrics that are defined on these items."""
-    if not len(targets):
+    if not len(part):
         return {}
-    return {name: value for name, value in task.metrics(targets, scores).items() if np.isfinite(value)}
+    return {name: value for name, value in task.metrics(part.targets, scores, part.units).items() if np.isfinite(value)}
 
 
 # -- what is written ------------------------------------------------------------------------------------------------
@@ -317,7 +324,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "source": " + ".join(card.name for card in whole.sources),
         "method": "ensemble",
         "seed": outcome.recipe.seed,
-        "n": {role: len(part) for role, part in target.parts.items()},
+        "n": {role: part.count for role, part in target.parts.items()},
         "test": {name: interval.to_json() for name, interval in outcome.judged.metrics.items()},
         "test_uncalibrated": {
             name: interval.to_json() for name, interval in outcome.before.metrics.items() if name in ("ece", "log_loss")

@@ -13,16 +13,16 @@ import numpy as np
 from headstart.artifacts.load import Loaded, load_model
 from headstart.core.errors import DataError
 from headstart.core.progress import Progress, Silent
-from headstart.data.dataset import Dataset, LabelKind
+from headstart.data.dataset import Dataset
+from headstart.data.passages import by_word
 from headstart.data.read import read_dataset
 from headstart.evaluation.evaluate import evaluate as judge
 from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.slices import evaluate_slices
 from headstart.recipes.choose import Standardise
 from headstart.recipes.predict import BATCH_SIZE, logits_of, of_cohort, unlike
+from headstart.recipes.prepare import label_kind
 from headstart.recipes.slicing import slice_values
-
-KINDS: dict[str, LabelKind] = {"single": "class", "multi": "multilabel", "number": "number"}
 
 
 def evaluate(
@@ -58,11 +58,20 @@ def evaluate(
     if standardise == "per-cohort":
         loaded, items = of_cohort(loaded, dataset), f"{items}, standardised by themselves,"
     found = predictions(loaded, dataset, batch_size=batch_size, progress=progress)
-    judged = judge(found.task, found.targets, found.scores, groups=found.groups, seed=seed)
+    judged = judge(found.task, found.targets, found.scores, groups=found.groups, units=found.units, seed=seed)
     by = {}
     if slice is not None:
         values = slice_values(dataset, slice)
-        parts = evaluate_slices(found.task, found.targets, found.scores, values, slice, groups=found.groups, seed=seed)
+        parts = evaluate_slices(
+            found.task,
+            found.targets,
+            found.scores,
+            values,
+            slice,
+            groups=found.groups,
+            units=found.units,
+            seed=seed,
+        )
         by = {"slices": parts.to_json()}
     return {
         "schema": 1,
@@ -92,6 +101,9 @@ def evaluate(
 
 def predictions(model: Loaded, dataset: Dataset, *, batch_size: int = BATCH_SIZE, progress: Progress) -> Predictions:
     """A model's scores for labelled items, beside the truth."""
+    units = None
+    if model.task.by_word:
+        dataset, units = by_word(dataset)
     targets = model.task.encode(dataset.labels)
     logits = np.concatenate(list(logits_of(model, dataset, batch_size=batch_size, progress=progress)))
     groups = [item.group for item in dataset.items]
@@ -101,12 +113,13 @@ def predictions(model: Loaded, dataset: Dataset, *, batch_size: int = BATCH_SIZE
         targets=targets,
         scores=model.scores_of(logits),
         groups=np.array([g or f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
+        units=units,
     )
 
 
-def items_to_judge(model: Loaded, data: str | Path | Dataset, **columns: str | None) -> tuple[Dataset, str]:
+def items_to_judge(model: Loaded, data: str | Path | Dataset, **columns: Any) -> tuple[Dataset, str]:
     """The items to judge on, and which they are in words."""
-    dataset = read_dataset(data, kind=KINDS[model.task.kind], **columns)
+    dataset = read_dataset(data, kind=label_kind(model.task.name), **columns)
     if dataset.kind == "none" or any(value is None for value in dataset.labels):
         raise DataError(
             f"{dataset.name} has items without a label, so nothing can be judged on it. "

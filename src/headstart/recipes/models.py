@@ -31,6 +31,7 @@ def make_loop(
 ) -> TrainingLoop:
     """A loop that sees the training and validation parts, and no other. more: as TrainingLoop takes."""
     train, validation = (
-        Split(part.batches, part.targets, part.groups) for part in (target.parts["train"], target.parts["validation"])
+        Split(part.batches, part.targets, part.groups, part.units)
+        for part in (target.parts["train"], target.parts["validation"])
     )
     return TrainingLoop(model, target.task, config, train, validation, seed=seed, folder=checkpoints, **more)

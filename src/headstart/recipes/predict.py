@@ -24,8 +24,10 @@ from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.kept import Kept
 from headstart.data.loader import Batches, prefetch
 from headstart.data.modalities import MODALITIES
+from headstart.data.passages import by_word
 from headstart.data.read import read_inputs
 from headstart.recipes.choose import Standardise
+from headstart.tasks.question_answering import QuestionAnswering
 
 Given = str | Path | Image.Image | np.ndarray | tuple[str, str] | dict[str, Any]
 """A file, a folder, an open image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4); for a model of texts, a text or the
@@ -106,12 +108,36 @@ def of_cohort(model: Loaded, dataset: Dataset) -> Loaded:
 
 
 def _stream(model: Loaded, dataset: Dataset, batch_size: int, progress: Progress) -> Iterator[Prediction]:
+    if model.task.by_word:
+        yield from _texts(model, dataset, batch_size, progress)
+        return
     start = 0
     for logits in logits_of(model, dataset, batch_size=batch_size, progress=progress):
         scores = model.scores_of(logits)
         for item, label, row in zip(dataset.items[start:], model.task.decode(scores), scores.tolist(), strict=False):
             yield Prediction(item.id, label, dict(zip(model.task.outputs, row, strict=True)))
         start += len(logits)
+
+
+def _texts(model: Loaded, dataset: Dataset, batch_size: int, progress: Progress) -> Iterator[Prediction]:
+    """A prediction a text, some of them at a time. scores: of each type of entity that is found its surest; of answers
+    each one's probability."""
+    for start in range(0, len(dataset), batch_size):
+        some = dataset.take(range(start, min(start + batch_size, len(dataset))))
+        rows, units = by_word(some, asked=isinstance(model.task, QuestionAnswering))
+        logits = np.concatenate(list(logits_of(model, rows, batch_size=batch_size, progress=Silent())))
+        for item, found in zip(some.items, model.task.decode(model.scores_of(logits), units), strict=True):
+            yield Prediction(item.id, *_told(found))
+        progress.advance("predicting", start + len(some), len(dataset))
+
+
+def _told(found: list[dict[str, Any]]) -> tuple[Any, dict[str, float]]:
+    """Label and scores of one text: its entities, or the best of its answers."""
+    scores: dict[str, float] = {}
+    for one in found:
+        name = next(str(one[key]) for key in ("type", "tag", "text") if key in one)
+        scores[name] = max(one["probability"], scores.get(name, 0.0))
+    return found if not found or "type" in found[0] or "tag" in found[0] else found[0], scores
 
 
 def logits_of(
@@ -130,14 +156,14 @@ def member_logits(
     """Raw outputs (B, K) of each model, in their order; models of one contract share their batches."""
     contracts = dict.fromkeys(member.contract for member in members)
     batches = {contract: Batches(dataset, Kept(contract, memory_limit=0), contract) for contract in contracts}
-    parts = [range(start, min(start + batch_size, len(dataset))) for start in range(0, len(dataset), batch_size)]
+    parts = next(iter(batches.values())).parts(range(len(dataset)), batch_size)
     views = prefetch(partial(_views, batches, part) for part in parts)
     for part, batch in zip(parts, views, strict=True):
         yield [member.logits(batch[member.contract]) for member in members]
-        progress.advance("predicting", part.stop, len(dataset))
+        progress.advance("predicting", part[-1] + 1, len(dataset))
 
 
-def _views(batches: dict[Input, Batches], part: range) -> dict[Input, Tensor]:
+def _views(batches: dict[Input, Batches], part: Sequence[int]) -> dict[Input, Tensor]:
     return {contract: made.evaluation(part) for contract, made in batches.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,32 +11,47 @@ import numpy as np
 
 from headstart.core.card import Input
 from headstart.core.errors import ConfigError, DataError
+from headstart.core.passages import Units
 from headstart.core.progress import Progress
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset, Finding, LabelKind, Role
 from headstart.data.kept import Kept
 from headstart.data.loader import Batches
 from headstart.data.modalities import MODALITIES
+from headstart.data.passages import by_word
 from headstart.data.splits import assign_splits
 from headstart.data.survey import survey
 from headstart.tasks import TASKS
 
 ROLES: tuple[Role, ...] = ("train", "validation", "test")
-KINDS: Mapping[str, LabelKind] = {"classification": "class", "multilabel": "multilabel", "regression": "number"}
+KINDS: Mapping[str, LabelKind] = {
+    "classification": "class",
+    "multilabel": "multilabel",
+    "question-answering": "answers",
+    "regression": "number",
+    "token-classification": "tags",
+}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split. targets: as `Task.encode` gives them. groups: (N,) or None."""
+    """One split. targets: as `Task.encode` gives them. groups: (N,) or None. units: which words are of one text, where
+    words are predicted: a word is then an item of `dataset`."""
 
     dataset: Dataset
     batches: Batches
     targets: np.ndarray
     groups: np.ndarray | None
     digests: tuple[str, ...]
+    units: Units | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    @property
+    def count(self) -> int:
+        """Items as the user counts them."""
+        return len(self) if self.units is None else len(self.units)
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,8 @@ def prepare(dataset: Dataset, contract: Input, *, seed: int, progress: Progress)
             "or name the label column with --label."
         )
     progress.stage("checking the data")
-    found = survey(dataset, contract, progress=lambda done, total: progress.advance("checking the data", done, total))
+    kept_for = None if contract.by_word else contract  # words are kept by themselves
+    found = survey(dataset, kept_for, progress=lambda done, total: progress.advance("checking the data", done, total))
     found.require_sound()
     fingerprint = dataset.fingerprint(found.digests)
     dataset = assign_splits(dataset, found.digests, seed=seed, near_duplicate_groups=found.near_duplicate_groups)
@@ -108,14 +125,23 @@ def make_part(
     task: Task,
 ) -> Part:
     """The items of `dataset` at `indices`. digests: sha256 of the content of each item of the whole data set."""
-    mine = dataset.take(indices)
+    mine, units = dataset.take(indices), None
+    own = tuple(digests[i] for i in indices)
+    if contract.by_word:
+        mine, units = by_word(mine)
+        own = tuple(
+            hashlib.sha256(f"{digest} {row}".encode()).hexdigest()
+            for u, digest in enumerate(own)
+            for row in range(len(range(len(mine))[units.rows(u)]))
+        )
     groups = [item.group for item in mine.items]
     return Part(
         dataset=mine,
         batches=Batches(mine, kept, contract),
         targets=task.encode(mine.labels),
         groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
-        digests=tuple(digests[i] for i in indices),
+        digests=own,
+        units=units,
     )
 
 
@@ -132,6 +158,13 @@ def make_task(dataset: Dataset) -> Task:
         case "number":
             made = TASKS["regression"]
             task = made.from_labels(train.labels, dataset.targets, dataset.modality)
+        case "tags":
+            made = TASKS["token-classification"]
+            task = made.from_labels(train.labels)
+        case "answers":
+            made = TASKS["question-answering"]
+            rows, units = by_word(train)
+            task = made.from_labels([rows.labels[units.rows(u)] for u in range(len(units))])
         case _:
             raise ConfigError(
                 f"labels of kind {dataset.kind!r} cannot be fitted. Expected classes, several labels, or numbers."

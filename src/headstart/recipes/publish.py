@@ -75,17 +75,18 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
     with watch("judging"):
         temperature = calibrated(task, outcome.fitted.logits["validation"], target.parts["validation"].targets)
         scores = scaled(task, outcome.fitted.logits["test"], temperature)
-        judged = evaluate(task, test.targets, scores, groups=test.groups, seed=recipe.seed)
+        judged = evaluate(task, test.targets, scores, groups=test.groups, units=test.units, seed=recipe.seed)
         before = evaluate(
             task,
             test.targets,
             scaled(task, outcome.fitted.logits["test"], 1.0),
             groups=test.groups,
+            units=test.units,
             seed=recipe.seed,
             resamples=100,
         )
         baselines = {
-            name: evaluate(task, test.targets, baseline.scores, groups=test.groups, seed=recipe.seed)
+            name: evaluate(task, test.targets, baseline.scores, groups=test.groups, units=test.units, seed=recipe.seed)
             for name, baseline in outcome.baselines.items()
         }
         verdicts = {
@@ -96,6 +97,7 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
                 baseline.scores,
                 against=CALLED.get(name, name),
                 groups=test.groups,
+                units=test.units,
                 seed=recipe.seed,
                 subject="transfer" if carried else "the network trained from scratch",
             )
@@ -107,7 +109,8 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
         robust = _robust(outcome, outcome.fitted.members[0].parts["test"])
     progress.stage("saving")
     metrics = _metrics(outcome, judged, before, baselines, verdicts, robust, temperature)
-    predictions = Predictions(task, tuple(item.id for item in test.dataset.items), test.targets, scores, test.groups)
+    ids = tuple(item.id for item in test.dataset.items)
+    predictions = Predictions(task, ids, test.targets, scores, test.groups, test.units)
     with watch("saving"):
         facts = CardFacts(
             name=place.name,
@@ -160,8 +163,17 @@ def _slices(outcome: Outcome, scores: np.ndarray) -> Slices | None:
     if recipe.data.slice is None:
         return None
     values = slice_values(test.dataset, recipe.data.slice)
+    if test.units is not None:
+        values = [values[row] for row in test.units.starts[:-1]]
     return evaluate_slices(
-        outcome.target.task, test.targets, scores, values, recipe.data.slice, groups=test.groups, seed=recipe.seed
+        outcome.target.task,
+        test.targets,
+        scores,
+        values,
+        recipe.data.slice,
+        groups=test.groups,
+        units=test.units,
+        seed=recipe.seed,
     )
 
 
@@ -199,14 +211,16 @@ def _metrics(
         "source": fitted.source_name,
         "method": fitted.method,
         "seed": recipe.seed,
-        "n": {role: len(part) for role, part in target.parts.items()},
+        "n": {role: part.count for role, part in target.parts.items()},
         "test": test,
         "test_uncalibrated": {
             name: interval.to_json() for name, interval in before.metrics.items() if name in ("ece", "log_loss")
         },
         "validation": _defined(
             target.task.metrics(
-                validation.targets, scaled(target.task, outcome.fitted.logits["validation"], temperature)
+                validation.targets,
+                scaled(target.task, outcome.fitted.logits["validation"], temperature),
+                validation.units,
             )
             if len(validation)
             else {}

@@ -22,6 +22,7 @@ LIBRARIES: Registry[Library] = Registry(
         "timm": "headstart.sources.timm:LIBRARY",
         "torchvision": "headstart.sources.torchvision:LIBRARY",
         "transformers": "headstart.sources.transformers:LIBRARY",
+        "words": "headstart.sources.words:LIBRARY",
     },
     group="headstart.libraries",
 )

@@ -66,4 +66,5 @@ class RecurrentNetwork(Source):
 def _tokens_of(contract: TextInput) -> int:
     """How many tokens a tokenizer tells apart."""
     found = json.loads(assets.read(contract.tokenizer))
-    return 1 + max([*found["model"]["vocab"].values(), *(token["id"] for token in found["added_tokens"])])
+    added = (token["id"] for token in found["added_tokens"])
+    return 1 + max(int(number) for number in (*found["model"]["vocab"].values(), *added))

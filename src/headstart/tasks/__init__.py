@@ -12,7 +12,9 @@ TASKS: Registry[type[Task]] = Registry(
     {
         "classification": "headstart.tasks.classification:Classification",
         "multilabel": "headstart.tasks.multilabel:MultiLabel",
+        "question-answering": "headstart.tasks.question_answering:QuestionAnswering",
         "regression": "headstart.tasks.regression:Regression",
+        "token-classification": "headstart.tasks.token_classification:TokenClassification",
     },
     group="headstart.tasks",
 )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.passages import Units
 from headstart.core.task import Task
 from headstart.metrics import classification
+from headstart.metrics.resampling import Statistic
 from headstart.tasks.names import require_names, unknown_label
 
 if TYPE_CHECKING:
@@ -73,12 +75,14 @@ class Classification(Task):
         probabilities: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
-    def decode(self, scores: np.ndarray) -> list[Any]:
+    def decode(self, scores: np.ndarray, units: Units | None = None) -> list[Any]:
         """The name of the likeliest class of each item."""
         return [self.classes[i] for i in scores.argmax(axis=1)]
 
-    def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        return {name: float(value[0]) for name, value in classification.metrics(targets, scores).items()}
+    def statistic(
+        self, targets: np.ndarray, scores: np.ndarray, units: Units | None = None, only: str | None = None
+    ) -> Statistic:
+        return lambda counts: classification.metrics(targets, scores, counts, only)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "modality": self.modality, "classes": list(self.classes)}

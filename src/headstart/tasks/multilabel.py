@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.passages import Units
 from headstart.core.task import Task
 from headstart.metrics import multilabel
+from headstart.metrics.resampling import Statistic
 from headstart.tasks.names import require_names, unknown_label
 
 if TYPE_CHECKING:
@@ -78,12 +80,14 @@ class MultiLabel(Task):
         probabilities: np.ndarray = 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64)))
         return probabilities
 
-    def decode(self, scores: np.ndarray) -> list[Any]:
+    def decode(self, scores: np.ndarray, units: Units | None = None) -> list[Any]:
         """The list of labels whose probability is above one half, for each item."""
         return [[self.labels[i] for i in np.flatnonzero(row)] for row in multilabel.called(scores)]
 
-    def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        return {name: float(value[0]) for name, value in multilabel.metrics(targets, scores).items()}
+    def statistic(
+        self, targets: np.ndarray, scores: np.ndarray, units: Units | None = None, only: str | None = None
+    ) -> Statistic:
+        return lambda counts: multilabel.metrics(targets, scores, counts, only)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "modality": self.modality, "labels": list(self.labels)}

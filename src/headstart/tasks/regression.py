@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from headstart.core.errors import ConfigError, DataError
+from headstart.core.passages import Units
 from headstart.core.task import Task
 from headstart.metrics import regression
+from headstart.metrics.resampling import Statistic
 from headstart.tasks.names import require_names
 
 if TYPE_CHECKING:
@@ -86,14 +88,16 @@ class Regression(Task):
         numbers: np.ndarray = np.asarray(logits, dtype=np.float64) * np.array(self.std) + np.array(self.mean)
         return numbers
 
-    def decode(self, scores: np.ndarray) -> list[Any]:
+    def decode(self, scores: np.ndarray, units: Units | None = None) -> list[Any]:
         """A number an item, or where there are several quantities, an object of them by name."""
         if len(self.targets) == 1:
             return [float(row[0]) for row in scores]
         return [dict(zip(self.targets, map(float, row), strict=True)) for row in scores]
 
-    def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        return {name: float(value[0]) for name, value in regression.metrics(targets, scores).items()}
+    def statistic(
+        self, targets: np.ndarray, scores: np.ndarray, units: Units | None = None, only: str | None = None
+    ) -> Statistic:
+        return lambda counts: regression.metrics(targets, scores, counts, only)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from headstart import tasks
+from headstart.core.passages import Passage, Units
 from headstart.core.task import Task
 
 EXAMPLES: dict[str, tuple[dict[str, Any], list[Any]]] = {
@@ -21,6 +22,10 @@ EXAMPLES: dict[str, tuple[dict[str, Any], list[Any]]] = {
         {"name": "image-multilabel", "modality": "image", "labels": ["indoor", "people", "water"]},
         [["indoor"], [], ["people", "water"], ["water"], ["indoor", "people"], ["people"], [], ["water", "indoor"]],
     ),
+    "question-answering": (
+        {"name": "text-question-answering", "modality": "text", "longest": 3, "may_lack": True},
+        [(0, 0), (0, 0), (1, 0), (0, 1), (0, 0), (1, 1), (0, 0), (0, 0)],
+    ),
     "regression": (
         {
             "name": "image-regression",
@@ -31,12 +36,35 @@ EXAMPLES: dict[str, tuple[dict[str, Any], list[Any]]] = {
         },
         [(30, 1.6), (41, 1.8), (29, 1.75), (60, 1.9), (45, 1.5), (38, 1.65), (33, 1.7), (52, 1.71)],
     ),
+    "token-classification": (
+        {
+            "name": "text-token-classification",
+            "modality": "text",
+            "classes": ["B-person", "B-place", "I-person", "I-place", "O"],
+            "scheme": "iob2",
+        },
+        ["B-person", "I-person", "O", "B-place", "I-place", "O", "B-place", "B-person"],
+    ),
 }
 """Key of TASKS -> a description that `from_json` takes, and labels of some items."""
 
 
-def check_task(task: Task, labels: Sequence[Any]) -> None:
-    """Check every promise of `headstart.core.task.Task`. labels: of eight or so items, every output among them."""
+def example_units(task: Task) -> Units | None:
+    """Which of the rows of EXAMPLES are of one text; None where the items are no words."""
+    if not task.by_word:
+        return None
+    asked = "Who was it?" if task.kind == "multi" else ""
+    passages = []
+    for name, rows, answers in (("one", 5, ("bb cc",)), ("two", 3, ())):
+        words = ["aa", "bb", "cc", "dd", "ee"][: rows - bool(asked)]
+        spans = tuple((3 * i, 3 * i + 2) for i in range(len(words)))
+        passages.append(Passage(name, " ".join(words), spans, asked, answers if asked else ()))
+    return Units(tuple(passages), np.array([0, 5, 8]))
+
+
+def check_task(task: Task, labels: Sequence[Any], units: Units | None = None) -> None:
+    """Check every promise of `headstart.core.task.Task`. labels: of eight or so items, every output among them. units:
+    which of them are of one text, where they are words."""
     again = tasks.from_json(json.loads(json.dumps(task.to_json())))
     assert again == task, f"{task.name} does not survive a round trip through JSON"
     assert task.name.split("-")[0]
@@ -50,13 +78,22 @@ def check_task(task: Task, labels: Sequence[Any]) -> None:
     assert task.encode([]).shape == (0, *targets.shape[1:]), "no items should encode to no targets"
 
     logits = np.random.default_rng(0).normal(size=(len(labels), outputs)).astype(np.float32)
-    _check_scores(task, logits)
+    _check_scores(task, logits, units)
     _check_loss(task, torch.from_numpy(logits), torch.from_numpy(targets))
-    metrics = task.metrics(targets, task.scores(logits))
+    metrics = task.metrics(targets, task.scores(logits), units)
     assert task.primary in metrics
-    best, worst = task.metrics(targets, _ideal(task, targets)), task.metrics(targets, -_ideal(task, targets))
+    ideal = _ideal(task, targets)
+    best, worst = task.metrics(targets, ideal, units), task.metrics(targets, -ideal, units)
     assert worst[task.primary] < best[task.primary] == 1, "the primary metric should be larger where it is better"
-    json.dumps({"metrics": metrics, "predictions": task.decode(task.scores(logits))}, allow_nan=False)
+    items = len(targets) if units is None else len(units)
+    resamples = np.stack([np.ones(items), np.arange(items) == 0], axis=1).astype(np.float32)
+    drawn = task.statistic(targets, ideal, units)(resamples)
+    assert all(values.shape == (2,) for values in drawn.values())
+    assert drawn[task.primary][0] == 1
+    only = task.statistic(targets, ideal, units, task.primary)(resamples)
+    assert only.keys() == {task.primary}
+    assert np.array_equal(only[task.primary], drawn[task.primary], equal_nan=True)
+    json.dumps({"metrics": metrics, "predictions": task.decode(task.scores(logits), units)}, allow_nan=False)
 
 
 def _ideal(task: Task, targets: np.ndarray) -> np.ndarray:
@@ -64,14 +101,14 @@ def _ideal(task: Task, targets: np.ndarray) -> np.ndarray:
     return np.eye(len(task.outputs))[targets] if task.kind == "single" else targets.astype(np.float64)
 
 
-def _check_scores(task: Task, logits: np.ndarray) -> None:
+def _check_scores(task: Task, logits: np.ndarray, units: Units | None) -> None:
     before, scores = logits.copy(), task.scores(logits)
     assert scores.shape == logits.shape
     assert scores.dtype == np.float64
     assert (logits == before).all(), "scores() should leave its input alone"
-    assert len(task.decode(scores)) == len(logits)
+    assert len(task.decode(scores, units)) == (len(logits) if units is None else len(units))
     assert task.scores(logits[:0]).shape == (0, logits.shape[1])
-    assert task.decode(scores[:0]) == []
+    assert task.decode(scores[:0], None if units is None else units.take([])) == []
     if task.kind != "number":
         extreme = task.scores(logits * 1e6)
         assert np.isfinite(extreme).all()

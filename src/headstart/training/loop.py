@@ -21,6 +21,7 @@ from torch import Tensor
 from headstart.core.config import TrainConfig
 from headstart.core.errors import ConfigError, InternalError, unknown_name
 from headstart.core.method import Phase
+from headstart.core.passages import Units
 from headstart.core.progress import Progress, Silent
 from headstart.core.task import Task
 from headstart.core.types import Rows
@@ -53,15 +54,22 @@ LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming",
 class Split:
     """What the loop may see of a part of the data: never the test part.
 
-    targets: as `Task.encode` gives them. groups: (N,) or None.
+    targets: as `Task.encode` gives them. groups: (N,) or None. units: which rows a batch has together, if any.
     """
 
     batches: Batches
     targets: np.ndarray
     groups: np.ndarray | None = None
+    units: Units | None = None
 
     def __len__(self) -> int:
-        return len(self.targets)
+        """Items that a batch is filled with."""
+        return len(self.targets) if self.units is None else len(self.units)
+
+    def rows(self, items: Sequence[int]) -> list[int]:
+        """Of these items, in order."""
+        found: list[int] = list(items) if self.units is None else self.units.every(items).tolist()
+        return found
 
 
 @dataclass
@@ -122,7 +130,7 @@ class TrainingLoop:
         self._activations: Activations | None = None
         self._balance = class_weights(task, train.targets) if config.class_weighting == "balanced" else None
         self._objective(None)
-        require_monitor(task, config, validation.targets)
+        require_monitor(task, config, validation.targets, validation.units)
         self.precision = precision or fitting_precision(model.encoder, train.batches, config.precision, self.device)
         AcceleratorState._reset_state(True)
         mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[self.precision]
@@ -353,7 +361,7 @@ class TrainingLoop:
 
         def fetch() -> tuple[Tensor, Tensor]:
             order = permutation(len(train), self._seed, phase.name, epoch)
-            indices = np.array_split(order, per_epoch)[offset].tolist()
+            indices = train.rows(np.array_split(order, per_epoch)[offset].tolist())
             if self._activations:
                 inputs = self._activations.training(epoch, indices)
             else:
@@ -380,7 +388,9 @@ class TrainingLoop:
         if config.augment.mixup or config.augment.cutmix or config.adversarial.attack != "none" or len(train) < 2:
             return None
         frozen = freeze.frozen_stages(model, phase)
-        if any(train.batches.lengths([0])):  # views of several sizes cannot be kept in one array
+        if train.units is not None or any(
+            train.batches.lengths([0])
+        ):  # views of several sizes cannot be kept in one array
             return None
         sample = self._ready(train.batches.evaluation([0, 1]))
         truncation = cut(model.encoder, frozen, sample)
@@ -466,7 +476,7 @@ class TrainingLoop:
         train = self.parts["train"]
 
         def attempt(size: int) -> None:
-            pixels = train.batches.evaluation([i % len(train) for i in range(size)])
+            pixels = train.batches.evaluation(train.rows([i % len(train) for i in range(size)]))
             freeze.apply(self.model, self._settled(phase))
             before = self._weights()
             with self._accelerator.autocast():
@@ -512,7 +522,7 @@ class TrainingLoop:
         else:
             logits = self.logits(part.batches)
         loss = float(self.task.loss(torch.as_tensor(logits), torch.as_tensor(part.targets)))
-        found = self.task.metrics(part.targets, self.task.scores(logits))
+        found = self.task.metrics(part.targets, self.task.scores(logits), part.units)
         monitor = self.config.monitor or self.task.primary
         value = found[monitor] * direction(monitor)
         if not math.isfinite(value):
@@ -622,14 +632,14 @@ def direction(metric: str) -> int:
     return -1 if metric in LOWER_IS_BETTER else 1
 
 
-def require_monitor(task: Task, config: TrainConfig, targets: np.ndarray) -> None:
+def require_monitor(task: Task, config: TrainConfig, targets: np.ndarray, units: Units | None = None) -> None:
     """Raises ConfigError where the metric that the user wants to be looked at is none of the task's.
 
-    targets: of the validation items; without any there is nothing to look at.
+    targets, units: of the validation items; without any there is nothing to look at.
     """
     if config.monitor is None or not len(targets):
         return
-    known = task.metrics(targets, task.scores(np.zeros((len(targets), len(task.outputs)))))
+    known = task.metrics(targets, task.scores(np.zeros((len(targets), len(task.outputs)))), units)
     if config.monitor not in known:
         raise ConfigError(unknown_name("metric to monitor", config.monitor, known))
 

@@ -45,6 +45,11 @@ class Objective:
             raise ConfigError(
                 f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
             )
+        if self.contract.by_word and self.config.adversarial.attack != "none":
+            raise ConfigError(
+                f"adversarial.attack={self.config.adversarial.attack} moves whole texts, and here each word of a text "
+                "is predicted. Use adversarial.attack=none."
+            )
         flat = isinstance(self.contract, ImageInput) or (isinstance(self.contract, AudioInput) and self.contract.mel)
         if self.config.augment.cutmix and not flat:
             raise ConfigError(

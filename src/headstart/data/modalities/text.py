@@ -16,15 +16,18 @@ from torch import Tensor
 from headstart.core.card import TextInput
 from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError, ShapeError
+from headstart.core.passages import Place
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import BALL, Check, Look, Modality, Seen
-from headstart.data.tokens import collate, encode, pad_id, tokenizer
+from headstart.data.passages import joined, surroundings
+from headstart.data.tokens import collate, encode, encode_place, pad_id, tokenizer
+from headstart.data.transforms.places import described
 from headstart.data.transforms.text import reworded
 from headstart.data.transforms.tfidf import tfidf
 from headstart.losses.adversarial import Ball, Region
 from headstart.nn.pooling import real_tokens
 
-Text = str | tuple[str, str]
+Text = str | tuple[str, str] | Place
 EXCERPT: Final = 200
 STEP: Final = 8
 """Lengths are rounded up to a multiple of this, so that few differ."""
@@ -49,7 +52,8 @@ def empty(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
 
 
 class TextModality(Modality[TextInput, Text]):
-    """What is kept is the text itself. A view is int64 (2, t): tokens, and the segment each belongs to."""
+    """What is kept is the text itself. A view is int64 (2, t): tokens, and the segment each belongs to; by word (3, t),
+    and which tokens are the word's."""
 
     noun: ClassVar[str] = "text"
     plural: ClassVar[str] = "texts"
@@ -60,19 +64,19 @@ class TextModality(Modality[TextInput, Text]):
 
     def look(self, content: bytes, item: Item, contract: TextInput | None) -> Seen[Text]:
         text = self._text(item)
-        joined = text if isinstance(text, str) else "\n".join(text)
-        plain = re.sub(r"\W+", " ", unicodedata.normalize("NFKC", joined).casefold()).strip()
-        return Seen(Facts(len(joined)), text, plain or None, flat=not plain)
+        whole = "\n".join(text) if isinstance(text, tuple) else str(text)
+        plain = re.sub(r"\W+", " ", unicodedata.normalize("NFKC", whole).casefold()).strip()
+        return Seen(Facts(len(whole)), text, plain or None, flat=not plain)
 
     def read(self, item: Item, contract: TextInput) -> Text:
         return self._text(item)
 
     def _text(self, item: Item) -> Text:
-        given = item.input
-        if isinstance(given, str):
+        given: Any = item.input
+        if isinstance(given, str | Place):
             return given
-        if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, str) for part in given):
-            return given
+        if isinstance(given, tuple) and all(isinstance(part, str) for part in given):
+            return (given[0], given[1]) if len(given) == 2 else joined(given)[0]
         if isinstance(given, Path):
             from headstart.data.encodings import decoded
 
@@ -80,29 +84,31 @@ class TextModality(Modality[TextInput, Text]):
         raise DataError(f"{item.id} is no text (it is a {type(given).__name__}). Expected one text, or two of a pair.")
 
     def weigh(self, kept: Text) -> int:
-        return 2 * sum(map(len, kept))
+        return 64 if isinstance(kept, Place) else 2 * sum(map(len, kept))  # a place holds no text of its own
 
     def evaluation(self, kept: Text, contract: TextInput) -> np.ndarray:
-        return encode([kept], contract)[0]
+        return encode_place(kept, contract) if isinstance(kept, Place) else encode([kept], contract)[0]
 
     def training(self, kept: Text, contract: TextInput, augment: AugmentConfig, seed: int) -> np.ndarray:
-        """The text in other words, where that is asked for."""
-        return self.evaluation(reworded(kept, augment, seed), contract)
+        """The text in other words, where that is asked for; a word stays where it stands."""
+        return self.evaluation(kept if isinstance(kept, Place) else reworded(kept, augment, seed), contract)
 
     def collate(self, views: Sequence[np.ndarray], contract: TextInput) -> Tensor:
         return collate(views, pad_id(contract), contract.length)
 
     def require(self, batch: Tensor, contract: TextInput) -> None:
-        if batch.dtype != torch.int64 or batch.ndim != 3 or batch.shape[1] != 2 or batch.shape[2] > contract.length:
+        rows, what = (3, "tokens, segments and marks") if contract.by_word else (2, "tokens and segments")
+        if batch.dtype != torch.int64 or batch.ndim != 3 or batch.shape[1] != rows or batch.shape[2] > contract.length:
             raise ShapeError(
-                f"expected int64 tokens and segments of shape (B, 2, T) with T at most {contract.length}, "
+                f"expected int64 {what} of shape (B, {rows}, T) with T at most {contract.length}, "
                 f"got {batch.dtype} {tuple(batch.shape)}."
             )
 
     def noise(self, contract: TextInput, count: int) -> Tensor:
         length = min(contract.length, 32)
         tokens = np.random.default_rng(0).integers(0, tokenizer(contract).get_vocab_size(), (count, length))
-        return torch.from_numpy(np.stack([tokens, np.zeros_like(tokens)], axis=1))
+        marks = [np.ones_like(tokens)] if contract.by_word else []
+        return torch.from_numpy(np.stack([tokens, np.zeros_like(tokens), *marks], axis=1))
 
     def region(self, batch: Tensor, contract: TextInput, epsilon: float | None) -> Region:
         """Of the vectors of its tokens; padding never moves."""
@@ -113,13 +119,15 @@ class TextModality(Modality[TextInput, Text]):
         return min(contract.length, -(-tokens // STEP) * STEP)
 
     def plain(self, train: Sequence[Text], others: Sequence[Sequence[Text]], contract: TextInput) -> list[np.ndarray]:
+        if contract.by_word:
+            return [described(part) for part in (train, *others)]  # type: ignore[arg-type]
         whole, *parts = ([self._joined(text) for text in part] for part in (train, *others))
         return tfidf(whole, parts)
 
     def _joined(self, text: Text) -> str:
         """The second text of a pair has words of its own."""
-        if isinstance(text, str):
-            return text
+        if not isinstance(text, tuple):
+            return str(text)
         first, second = text
         return first + " " + re.sub(r"\w+", lambda word: f"2{word[0]}", second)
 
@@ -132,6 +140,8 @@ class TextModality(Modality[TextInput, Text]):
 
     def describe(self, contract: TextInput) -> str:
         before = f", {contract.prefix!r} put before it" if contract.prefix else ""
+        if contract.by_word:
+            return f"each word within {contract.length} tokens of tokenizer {contract.tokenizer[:12]}{before}"
         return f"the first {contract.length} tokens of tokenizer {contract.tokenizer[:12]}{before}"
 
     def excerpt(self, item: Item) -> str | None:
@@ -139,8 +149,10 @@ class TextModality(Modality[TextInput, Text]):
             text = self._text(item)
         except DataError:
             return None
-        joined = " ".join((text if isinstance(text, str) else " — ".join(text)).split())
-        return joined if len(joined) <= EXCERPT else joined[: EXCERPT - 1] + "…"
+        if isinstance(text, Place):
+            return surroundings(text)
+        whole = " ".join((text if isinstance(text, str) else " — ".join(text)).split())
+        return whole if len(whole) <= EXCERPT else whole[: EXCERPT - 1] + "…"
 
 
 TEXT = TextModality()

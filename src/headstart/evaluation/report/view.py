@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,8 @@ import numpy as np
 
 from headstart.core.types import Interval
 from headstart.evaluation.names import metric_name
-from headstart.evaluation.report.content import Glimpse, ReportData
+from headstart.evaluation.report.content import ReportData
+from headstart.evaluation.report.mistakes import mistakes, plain
 from headstart.evaluation.report.plots import (
     Axis,
     Band,
@@ -31,7 +30,6 @@ from headstart.metrics.intervals import wilson
 
 MATRIX = 15  # with more classes, the most confused pairs say more than a matrix
 PAIRS = 20
-MISTAKES = 12
 POINTS = 1500
 QUANTITIES = 6
 OURS = "This model"
@@ -70,10 +68,10 @@ def page(data: ReportData) -> dict[str, Any]:
         "scatters": _scatters(data),
         "reliability": _reliability(data),
         "calibration": _calibration(data),
-        "mistakes": _mistakes(data),
+        "mistakes": mistakes(data),
         "choices": _choices(data),
         "pretraining": None if data.pretraining is None else pretraining(data.pretraining),
-        "notes": [(name.replace("_", " "), _plain(value)) for name, value in data.notes.items()],
+        "notes": [(name.replace("_", " "), plain(value)) for name, value in data.notes.items()],
         "stages": _stages(data),
         "seconds": seconds,
         "metric_name": metric_name,
@@ -258,43 +256,6 @@ def _slices(data: ReportData) -> dict[str, Any] | None:
     }
 
 
-def _mistakes(data: ReportData) -> list[dict[str, Any]]:
-    """The items that were most confidently wrong."""
-    task, found = data.task, data.predictions
-    if not len(found.ids):
-        return []
-    if task.kind == "single":
-        wrong = found.scores.argmax(axis=1) != found.targets
-        badness = found.scores.max(axis=1) - found.scores[np.arange(len(found.ids)), found.targets]
-        labels = [task.outputs[i] for i in found.targets]
-    elif task.kind == "multi":
-        wrong = ((found.scores > 0.5) != (found.targets > 0.5)).any(axis=1)
-        kept = np.clip(np.where(found.targets > 0.5, found.scores, 1 - found.scores), 1e-12, 1)
-        badness = -np.log(kept).sum(axis=1)
-        labels = task.decode(found.targets)
-    else:
-        spread = np.maximum(found.targets.std(axis=0), 1e-12)
-        badness = (np.abs(found.scores - found.targets) / spread).max(axis=1)
-        wrong = badness > 0
-        labels = task.decode(found.targets)
-    worst = [int(i) for i in np.argsort(-badness, kind="stable") if wrong[i]][:MISTAKES]
-    predicted = task.decode(found.scores[worst])
-    shown = []
-    for i, guess in zip(worst, predicted, strict=True):
-        seen = data.glimpse(i) if data.glimpse is not None else Glimpse()
-        shown.append(
-            {
-                "id": found.ids[i],
-                "label": _plain(labels[i]),
-                "predicted": _plain(guess),
-                "sure": f"{found.scores[i].max():.0%}" if task.kind == "single" else "",
-                "photo": None if seen.picture is None else base64.b64encode(seen.picture).decode(),
-                "words": seen.words,
-            }
-        )
-    return shown
-
-
 def _scatters(data: ReportData) -> list[Plot]:
     """Predicted against true, a plot a quantity."""
     if data.task.kind != "number":
@@ -436,7 +397,7 @@ def _choices(data: ReportData) -> list[dict[str, Any]]:
             "name": choice.name,
             "score": number(choice.score),
             "kept": choice.kept,
-            "detail": "; ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in choice.detail.items()),
+            "detail": "; ".join(f"{key.replace('_', ' ')} {plain(value)}" for key, value in choice.detail.items()),
         }
         for choice in data.choices
     ]
@@ -445,14 +406,3 @@ def _choices(data: ReportData) -> list[dict[str, Any]]:
 def _stages(data: ReportData) -> list[tuple[str, str, float]]:
     longest = max(data.cost.stages.values(), default=0) or 1.0
     return [(name, seconds(spent), round(100 * spent / longest, 1)) for name, spent in data.cost.stages.items()]
-
-
-def _plain(value: Any) -> str:
-    """A JSON-like value as a person would write it."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(f"({_plain(v)})" if isinstance(v, list | tuple) else _plain(v) for v in value) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items()) or "none"
-    return value if isinstance(value, str) else json.dumps(value, default=str)

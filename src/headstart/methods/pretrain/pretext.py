@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.method import Loop, Phase
+from headstart.core.passages import Units
 from headstart.core.task import Task
+from headstart.metrics.resampling import Statistic
 from headstart.nn.encoder import Encoder
 from headstart.nn.freeze import PREFIX
 from headstart.nn.model import Model
@@ -112,11 +114,13 @@ class SelfSupervision(Task):
     def scores(self, logits: np.ndarray) -> np.ndarray:
         return logits
 
-    def decode(self, scores: np.ndarray) -> list[Any]:
+    def decode(self, scores: np.ndarray, units: Units | None = None) -> list[Any]:
         return [float(loss / max(asked, 1)) for loss, asked in scores]
 
-    def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        return {"loss": float(scores[:, 0].sum() / max(scores[:, 1].sum(), 1))}
+    def statistic(
+        self, targets: np.ndarray, scores: np.ndarray, units: Units | None = None, only: str | None = None
+    ) -> Statistic:
+        return lambda counts: {"loss": scores[:, 0] @ counts / np.maximum(scores[:, 1] @ counts, 1)}
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "modality": self.modality}

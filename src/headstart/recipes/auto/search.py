@@ -140,7 +140,8 @@ class Search:
         record: Callable[[dict[str, Any]], None],
         progress: Progress,
     ) -> None:
-        require_monitor(first.target.task, recipe.train, first.target.parts["validation"].targets)
+        validation = first.target.parts["validation"]
+        require_monitor(first.target.task, recipe.train, validation.targets, validation.units)
         self._recipe = recipe
         self._entrants = {first.name: first}
         self._first = first
@@ -403,7 +404,7 @@ class Search:
         task, part = self._first.target.task, self._first.target.parts["validation"]
         if not len(part):
             return float("nan")
-        return task.metrics(part.targets, task.scores(candidate.validation))[self._metric]
+        return task.metrics(part.targets, task.scores(candidate.validation), part.units)[self._metric]
 
     def _fitted(self) -> Fitted:
         best = self._champion

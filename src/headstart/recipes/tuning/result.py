@@ -95,7 +95,7 @@ def publish(
     values = {number: list(found) for number, found in choice.values.items()}
     first, *fresh = values[choice.winner.number]
     judged = (sum(t.state == "complete" for t in tried), sum(t.state == "pruned" for t in tried))
-    n = {str(role): len(part) for role, part in target.parts.items()}
+    n = {str(role): part.count for role, part in target.parts.items()}
     result = {
         "schema": SCHEMA,
         "headstart": __version__,

@@ -246,7 +246,7 @@ class Worker:
         validation = target.parts["validation"]
         logits = loop.logits(validation.batches)
         loss = float(job.task.loss(torch.as_tensor(logits), torch.as_tensor(validation.targets)))
-        value = job.task.metrics(validation.targets, job.task.scores(logits))[job.metric]
+        value = job.task.metrics(validation.targets, job.task.scores(logits), validation.units)[job.metric]
         return Judged(value, loss, len(loop.history) + 1, time.perf_counter() - began)
 
     def _target(self, division: int) -> Target:
