@@ -99,7 +99,7 @@ def test_without_a_contract_no_pictures_are_kept() -> None:
 
 
 def test_a_data_set_without_items_is_an_error() -> None:
-    with pytest.raises(DataError, match="d holds no items"):
+    with pytest.raises(DataError, match="d holds no item that can be used. Give one or more"):
         survey(items())
 
 

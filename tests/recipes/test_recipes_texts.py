@@ -251,7 +251,7 @@ def broken(path: Path) -> dict[str, Callable[[], Path]]:
 
 
 @pytest.mark.parametrize(
-    ("what", "words"), [("header only", "a header .* and no rows"), ("one class", "has one class only")]
+    ("what", "words"), [("header only", "a header .* and no rows"), ("one class", "one class only")]
 )
 def test_bad_tables_of_texts_are_one_clear_line(tmp_path: Path, what: str, words: str) -> None:
     with pytest.raises(DataError, match=words):

@@ -130,7 +130,7 @@ def nothing_to_learn(dataset: Dataset) -> Iterator[Finding]:
     if dataset.kind == "class":
         found = sorted({str(item.label) for item in items})
         if len(found) == 1:
-            message = f"{dataset.name} has one class only ({found[0]}). Expected two or more to tell apart."
+            message = f"there is one class only ({found[0]}). Expected two or more to tell apart."
             yield Finding("error", "one-class", message, ())
     elif dataset.kind == "multilabel" and items and not any(item.label for item in items):
         yield Finding(

@@ -208,4 +208,5 @@ class Dataset:
 
     def require_items(self) -> None:
         if not self.items:
-            raise DataError(f"{self.name} holds no items. Give a folder or table that has at least one image.")
+            why = [finding.message for finding in self.findings if finding.level == "error"]
+            raise DataError(f"{self.name} holds no item that can be used. {' '.join(why) or 'Give one or more.'}")

@@ -39,6 +39,11 @@ def decoded(data: bytes, name: str) -> tuple[str, str]:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _strict(data, encoding, name), encoding
+    if data.count(0) > len(data) / 4:
+        raise DataError(
+            f"{name} is no UTF-8 text: {data.count(0) / len(data):.0%} of its bytes are zero, as in UTF-16 without the "
+            "mark that says so, or in a file that is no text. Save it as UTF-8."
+        )
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:

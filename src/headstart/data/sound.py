@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,10 @@ from headstart.core.extras import require
 
 LONGEST: Final = 2 * 60 * 60
 """Seconds. A wave of two hours at 48 kHz takes 1.4 GB."""
+LARGEST: Final = 512_000_000
+"""Bytes of a file: several are read at a time."""
+_SMALL: Final = 8_000_000
+"""Bytes of a file that is read before anything is asked of it."""
 
 SUFFIXES: Final = frozenset(
     (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64")
@@ -32,6 +36,11 @@ _LOUD: Final = 0.99
 """Of full scale; 8 bits end at 127 / 128."""
 _CLIPPED: Final = 0.001
 _SILENT: Final = 1e-4
+_OVER: Final = 4.0
+_ABSURD: Final = 1e6
+"""Of full scale: far beyond whole numbers of 16 bits that were stored as fractions."""
+_SHORT: Final = 0.05
+"""Seconds."""
 _SPEECH: Final = 10 ** (-30 / 20)
 
 
@@ -48,8 +57,9 @@ class Facts:
     """What the file was before it became a wave.
 
     format: container and encoding ("WAV PCM_16"). rate: hertz. seconds: of the whole file.
-    traits: any of "multichannel", "8-bit", "clipped", "silent"; all are handled. "clipped": of a thousand samples, one
-    or more repeat the one before them at full scale. "silent": nothing is above -80 dB of full scale.
+    traits: any of "multichannel", "8-bit", "clipped", "over", "short", "silent"; all are handled. "clipped": of a
+    thousand samples, one or more repeat the one before them at full scale. "over": beyond four times full scale, which
+    only files of fractions can be. "short": below 50 ms. "silent": nothing is above -80 dB of full scale.
     """
 
     format: str
@@ -77,7 +87,7 @@ def read_sound(data: bytes, name: str, *, seconds: float | None = None) -> tuple
         raise SoundError("unreadable-audio", f"{name}: the file is empty (0 bytes). Replace or remove it.")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            _check_length(file, name)
+            _check_length(file.frames / file.samplerate, name)
             wave, clipped = _mono(file, seconds)
             facts = Facts(
                 f"{file.format} {file.subtype}",
@@ -94,17 +104,39 @@ def read_sound(data: bytes, name: str, *, seconds: float | None = None) -> tuple
         raise SoundError(
             "unreadable-audio", f"{name}: it holds samples that are not finite numbers. Replace or remove it."
         )
+    if float(np.abs(wave).max()) > _ABSURD:
+        raise SoundError(
+            "unreadable-audio",
+            f"{name}: it holds samples of up to {float(np.abs(wave).max()):.0e}, where full scale is 1. Scale it, or "
+            "remove it.",
+        )
     return wave, facts
 
 
-def length_of(data: bytes, name: str) -> float:
-    """Seconds that a recording lasts, by its header; nothing is decoded. Raises SoundError as `read_sound` does."""
+def length_of(sound: bytes | Path) -> float | None:
+    """Seconds that a recording lasts, by its header alone; None where it has none that can be read."""
     soundfile = require("soundfile", "audio", "reading sound")
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(io.BytesIO(sound) if isinstance(sound, bytes) else sound) as file:
             return float(file.frames / file.samplerate)
-    except soundfile.SoundFileError as error:
-        raise SoundError("unreadable-audio", f"{name}: {_what_it_is(data, error)}") from None
+    except soundfile.SoundFileError:
+        return None
+
+
+def require_moderate(path: Path, name: str) -> None:
+    """Refuse a file that is too long or too large before it is read, by its header and size. Raises SoundError."""
+    try:
+        size = path.stat().st_size
+    except OSError:  # who reads it says what is wrong
+        return
+    if size > _SMALL:
+        _check_length(length_of(path) or 0.0, name)
+    if size > LARGEST:
+        raise SoundError(
+            "too-long",
+            f"{name}: the file takes {size / 1e6:,.0f} MB, more than the {LARGEST / 1e6:,.0f} that are read at once. "
+            "Cut it into clips, each with its own label.",
+        )
 
 
 def resample(wave: np.ndarray, rate: int, to: int) -> np.ndarray:
@@ -138,11 +170,11 @@ def _levelled(heard: np.ndarray, contract: AudioInput) -> np.ndarray:
             return heard * np.float32(max(1.0, _SPEECH / max(loudness, _SILENT)))
 
 
-def _check_length(file: Any, name: str) -> None:
-    if file.frames > LONGEST * file.samplerate:
+def _check_length(seconds: float, name: str) -> None:
+    if seconds > LONGEST:
         raise SoundError(
             "too-long",
-            f"{name}: it lasts {file.frames / file.samplerate / 3600:.1f} hours, more than the "
+            f"{name}: it lasts {seconds / 3600:.1f} hours, more than the "
             f"{LONGEST // 3600} that are read at once. Cut it into clips, each with its own label.",
         )
 
@@ -169,6 +201,8 @@ def _traits(file: Any, wave: np.ndarray, clipped: int) -> tuple[str, ...]:
         "multichannel": file.channels > 1,
         "8-bit": file.subtype in ("PCM_S8", "PCM_U8"),
         "clipped": clipped > _CLIPPED * len(wave),
+        "over": len(wave) > 0 and bool(np.abs(wave).max() > _OVER),
+        "short": 0 < file.frames < _SHORT * file.samplerate,
         "silent": len(wave) > 0 and bool(np.abs(wave).max() < _SILENT),
     }
     return tuple(name for name, present in found.items() if present)

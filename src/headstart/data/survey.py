@@ -111,6 +111,7 @@ def _look(modality: Modality[Any, Any], item: Item, kept: Kept | None) -> tuple[
     """What there is to see, and what it is compared by if there is enough of it."""
     digest = ""
     try:
+        modality.admit(item)
         content = item.content()
         digest = hashlib.sha256(content).hexdigest()
         seen = modality.look(content, item, None if kept is None else kept.contract)

@@ -15,6 +15,7 @@ from headstart.data.modalities import MODALITIES
 from headstart.data.splits import assign_splits
 from headstart.data.survey import survey
 from headstart.sources import PACKS, resolve
+from headstart.sources.tables import NETWORKS
 
 Standardise = Literal["source", "per-cohort"]
 
@@ -59,7 +60,7 @@ def suited(
         return _for_texts(chosen, dataset, seed, contract)
     if modality == "audio":
         from headstart.data.modalities.audio import usual_seconds
-        from headstart.sources.lasting import lasting
+        from headstart.sources.shown import lasting
         from headstart.sources.spectrogram import heard
 
         known = contract.seconds if isinstance(contract, AudioInput) else None
@@ -75,7 +76,7 @@ def suited(
         return chosen
     raise ConfigError(
         f"source {card.name!r} takes items of the modality {card.modality}, and {dataset.name} holds "
-        f"{MODALITIES[modality].plural}. Sources for them: {', '.join(preferred(dataset)) or 'none yet'} "
+        f"{MODALITIES[modality].plural}. Sources for them: {', '.join(preferred(dataset) or NETWORKS)} "
         "(headstart sources lists all)."
     )
 
@@ -84,7 +85,8 @@ def _for_columns(
     source: Source, dataset: Dataset, seed: int, standardise: Standardise, contract: Input | None
 ) -> Source:
     from headstart.data.modalities.table import columns_of, restandardised
-    from headstart.sources.tables import Restandardised, TableNetwork
+    from headstart.sources.shown import ShownSource
+    from headstart.sources.tables import TableNetwork
 
     new, takes = isinstance(source, TableNetwork), source.card.input
     if contract is None and not new and standardise == "source":
@@ -94,7 +96,7 @@ def _for_columns(
         assert isinstance(takes, TableInput)
         contract = TableInput(columns=columns_of(rows)) if new else restandardised(takes, rows)
     assert isinstance(contract, TableInput)
-    return TableNetwork(source.name, contract) if isinstance(source, TableNetwork) else Restandardised(source, contract)
+    return TableNetwork(source.name, contract) if isinstance(source, TableNetwork) else ShownSource(source, contract)
 
 
 def _for_texts(source: Source, dataset: Dataset, seed: int, contract: Input | None) -> Source:

@@ -14,6 +14,7 @@ from headstart.artifacts.load import Loaded, load_model
 from headstart.core.errors import DataError
 from headstart.core.progress import Progress, Silent
 from headstart.data.dataset import Dataset
+from headstart.data.modalities import MODALITIES
 from headstart.data.passages import by_word
 from headstart.data.read import read_dataset
 from headstart.evaluation.evaluate import evaluate as judge
@@ -120,6 +121,11 @@ def predictions(model: Loaded, dataset: Dataset, *, batch_size: int = BATCH_SIZE
 def items_to_judge(model: Loaded, data: str | Path | Dataset, **columns: Any) -> tuple[Dataset, str]:
     """The items to judge on, and which they are in words."""
     dataset = read_dataset(data, kind=label_kind(model.task.name), **columns)
+    if dataset.modality != model.task.modality:
+        raise DataError(
+            f"{dataset.name} holds {MODALITIES[dataset.modality].plural}, and the model takes "
+            f"{MODALITIES[model.task.modality].plural}. Give data of its kind, or name the columns (--input, --label)."
+        )
     if dataset.kind == "none" or any(value is None for value in dataset.labels):
         raise DataError(
             f"{dataset.name} has items without a label, so nothing can be judged on it. "

@@ -170,8 +170,9 @@ def _views(batches: dict[Input, Batches], part: Sequence[int]) -> dict[Input, Te
 def items_of(inputs: Given | Iterable[Given], modality: str) -> Dataset:
     """What `predict` is given, as items without labels. Raises DataError for what is missing or nothing at all."""
     one = isinstance(inputs, str | Path | Image.Image | np.ndarray | tuple | dict)
+    every: list[Any] = [inputs] if one else list(inputs)  # type: ignore[arg-type]
     items: list[Item] = []
-    for number, given in enumerate([inputs] if one else inputs):  # type: ignore[arg-type]
+    for number, given in enumerate(every):
         if isinstance(given, str | Path):
             items += read_inputs([given], modality).items
         elif isinstance(given, dict):
@@ -182,7 +183,8 @@ def items_of(inputs: Given | Iterable[Given], modality: str) -> Dataset:
             items.append(_in_memory(given, f"input {number}"))
     if not items:
         raise DataError("there is nothing to predict: the list of inputs is empty. Give image files or folders.")
-    return Dataset(f"{len(items)} inputs", tuple(items), modality=modality, kind="none")  # type: ignore[arg-type]
+    name = str(every[0]) if len(every) == 1 and isinstance(every[0], str | Path) else f"{len(items)} inputs"
+    return Dataset(name, tuple(items), modality=modality, kind="none")  # type: ignore[arg-type]
 
 
 def _in_memory(given: Any, name: str) -> Item:

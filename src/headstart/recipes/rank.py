@@ -175,9 +175,10 @@ def rank(
 
     dataset = read_dataset(data, input=input, label=label, kind=label_kind(task), group=group, split=split)
     named, absent = _candidates(dataset, sources, seed)
+    blank = [name for name, source in named.items() if not source.card.pretrained]
     target = prepare(dataset, next(iter(named.values())).card.input, seed=seed, progress=progress)
     course = make_course(target, seed)
-    notes: list[str] = []
+    notes = [f"{name} has random weights: its score is of nothing that was learned." for name in blank]
     looks = looks_of(len(course), course.labels if course.kind == "single" else None)
     entered: list[Runner] = []
     store, asking = FeatureStore(), 0.0
@@ -258,13 +259,15 @@ def _candidates(
         if not named:
             raise ConfigError("there is no source to rank. Name at least one, or leave --source out.")
         return named, ()
-    known = [entry for entry in catalog.entries() if entry.card.modality in takes(dataset.modality)]
+    suitable = [entry for entry in catalog.entries() if entry.card.modality in takes(dataset.modality)]
+    known = [entry for entry in suitable if entry.card.pretrained]
     here = {entry.card.name: suited(entry.card.name, dataset, seed) for entry in known if entry.availability.here}
     absent = tuple({"source": e.card.name, "how": e.availability.how} for e in known if not e.availability.here)
     if not here and dataset.modality == "table":
         raise ConfigError(
-            f"no pretrained source is known that fits the columns of {dataset.name}. Name runs on tables with "
-            "columns of the same names: --source runs/a."
+            f"nothing is pretrained for the columns of {dataset.name}, so there is nothing to rank: "
+            f"{', '.join(entry.card.name for entry in suitable)} begin with random weights. Name runs on tables with "
+            "columns of the same names (--source runs/a), or fit without ranking (headstart fit)."
         )
     if not here:
         raise nothing_here(dataset)

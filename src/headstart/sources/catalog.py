@@ -14,6 +14,10 @@ from headstart.core.errors import SourceError, UserError
 from headstart.core.source import Availability, Source
 from headstart.sources import PACKS, huggingface_hub, resolve
 from headstart.sources.packs.pack import Pack
+from headstart.sources.recurrent import NETWORKS as RECURRENT
+from headstart.sources.recurrent import RecurrentNetwork
+from headstart.sources.tables import NETWORKS as OF_TABLES
+from headstart.sources.tables import TableNetwork
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,15 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Every pack, then well-known models of hubs. A pack that cannot be described is left out, never a crash."""
+    """Every pack, then networks of random weights and well-known models of hubs. A pack that cannot be described is left out,
+    never a crash."""
     rows = []
     for name in PACKS:
         try:
             rows.append(_entry(PACKS[name]))
         except (ImportError, UserError):  # a broken third-party entry point
             continue
+    rows += [_entry(TableNetwork(name)) for name in OF_TABLES] + [_entry(RecurrentNetwork(name)) for name in RECURRENT]
     return rows + [Entry(card, _hub_availability(card)) for card in hub_cards()]
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Final
-
-import torch
+from typing import TYPE_CHECKING, Final
 
 from headstart.core import assets
 from headstart.core.card import Architecture, SourceCard, TextInput
 from headstart.core.errors import SourceError
 from headstart.core.source import Availability, Source
-from headstart.nn.encoder import Encoder
 from headstart.sources import build
+
+if TYPE_CHECKING:
+    from headstart.nn.encoder import Encoder
 
 NETWORKS: Final = ("lstm",)
 VOCABULARY: Final = 8000
@@ -43,7 +43,7 @@ class RecurrentNetwork(Source):
             ),
             input=self.input,
             license="Apache-2.0",
-            trained_on="nothing",
+            trained_on="nothing (random weights)",
             origin="headstart",
             paper="Merity et al. 2018, arXiv:1708.02182",
             notes="Random weights: there is nothing to transfer until it was pretrained (headstart pretrain).",
@@ -58,6 +58,8 @@ class RecurrentNetwork(Source):
         card = self.card
         if self.input == NO_TEXTS:
             raise SourceError(f"{self.name} takes the tokens of texts and has none yet. Pretrain it on some first.")
+        import torch
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return build(card.architecture, card.input)

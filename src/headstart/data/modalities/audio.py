@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
@@ -12,11 +13,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from headstart.core.card import AudioInput, Mel
 from headstart.core.config import AugmentConfig
-from headstart.core.errors import DataError, ShapeError, some
+from headstart.core.errors import ShapeError, some
 from headstart.data.checks import with_traits
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import Check, Look, Modality, Seen
-from headstart.data.sound import fitted, length_of, read_sound, resample
+from headstart.data.sound import fitted, length_of, read_sound, require_moderate, resample
 from headstart.data.transforms.audio import train_levels, train_wave
 from headstart.nn.spectrogram import log_mel
 
@@ -30,6 +31,8 @@ SHORTEST, LONGEST = 0.5, 10.0
 _TRAITS: Final = {
     "clipped": "are clipped: many samples in a row at full scale",
     "multichannel": "have several channels, which were averaged",
+    "over": "go far beyond full scale, as whole numbers that were stored as fractions do: divide them by the largest",
+    "short": "last less than 50 ms",
     "8-bit": "have 8 bits a sample: they carry audible noise",
 }
 
@@ -67,12 +70,17 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
     checks: ClassVar[tuple[Check, ...]] = (traits, silent, rates)
     plain_words: ClassVar[tuple[str, str]] = ("spectrogram", f"{BANDS} x {SEGMENTS} log-mel levels")
 
+    def admit(self, item: Item) -> None:
+        if isinstance(item.input, Path):
+            require_moderate(item.input, item.id)
+
     def look(self, content: bytes, item: Item, contract: AudioInput | None) -> Seen[np.ndarray]:
         wave, facts = read_sound(content, item.id, seconds=None if contract is None else contract.seconds)
         kept = None if contract is None else self._at_rate(wave, facts.rate, contract)
         return Seen(facts, kept, flat="silent" in facts.traits)
 
     def read(self, item: Item, contract: AudioInput) -> np.ndarray:
+        self.admit(item)
         wave, facts = read_sound(item.content(), item.id, seconds=contract.seconds)
         return self._at_rate(wave, facts.rate, contract)
 
@@ -146,13 +154,9 @@ def usual_seconds(dataset: Dataset) -> float:
     """How much of a recording a network should hear where it may choose: what nearly all of them last, to the half
     second above, between half a second and ten seconds."""
     spread = np.unique(np.linspace(0, len(dataset) - 1, min(PROBED, len(dataset))).round().astype(int))
-    lengths = []
-    for index in spread.tolist():
-        item = dataset[index]
-        try:
-            lengths.append(length_of(item.content(), item.id))
-        except DataError:  # the survey names it
-            continue
+    given = [dataset[index].input for index in spread.tolist()]
+    found = [length_of(sound) for sound in given if isinstance(sound, bytes | Path)]
+    lengths = [seconds for seconds in found if seconds is not None]  # of others the survey tells
     usual = float(np.quantile(lengths, 0.95)) if lengths else LONGEST
     return float(np.clip(np.ceil(2 * usual) / 2, SHORTEST, LONGEST))
 

@@ -66,6 +66,9 @@ class Modality(ABC, Generic[C, K]):
     checks: ClassVar[tuple[Check, ...]] = ()
     """What could be wrong with items of this modality alone."""
 
+    def admit(self, item: Item) -> None:
+        """Refuse an item before it is read: its file is too large to lie in memory. Raises DataError naming it."""
+
     @abstractmethod
     def look(self, content: bytes, item: Item, contract: C | None) -> Seen[K]:
         """Read the item, whose content is given, once. contract: also give what is kept for it.

@@ -36,11 +36,22 @@ KINDS: Final = (
     Files("text", "text", (".txt",), "*.txt"),
 )
 
+MIXED: Final = 0.1
+"""Of the images for each recording, or the other way round, from which on a few strays have become a mixture."""
+
 
 def files_of(folder: Path) -> Files:
-    """What most of the files below a folder are; images where there are none."""
+    """What most of the files below a folder are; images where there are none. Raises DataError where images and
+    recordings are mixed; a text may lie beside either."""
     names = [path.name for path in walk(folder)]
-    return max(KINDS, key=lambda kind: sum(kind.has(name) and not _companion(name) for name in names))
+    count = {kind: sum(kind.has(name) and not _companion(name) for name in names) for kind in KINDS}
+    photos, recordings = count[KINDS[0]], count[KINDS[1]]
+    if min(photos, recordings) > MIXED * max(photos, recordings):
+        raise DataError(
+            f"{folder} holds {photos} images and {recordings} recordings, and a model learns from one kind. Give a "
+            "folder that holds one of them, or a table that names the files (--input)."
+        )
+    return max(count, key=lambda kind: count[kind])
 
 
 class FolderReader(Reader):

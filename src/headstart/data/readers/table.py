@@ -124,6 +124,9 @@ def dataset_from_rows(
     rest = [] if unlabelled else [column for column in known if column not in taken]
     label_columns = given or ([] if unlabelled else find.labels(name, None, known, rest))
     findings: list[Finding] = []
+    if of_cells and (numbers := [column for column in inputs.names if column.lower() in find.TEXT_NAMES]):
+        message = f"{name}: column(s) {some(numbers)} hold no texts but numbers or categories, and are read as such."
+        findings.append(Finding("warning", "no-texts", message))
     if not of_cells:  # rows of a table are equal by chance, too
         rows = _without_repeats(name, rows, findings)
     kind, labels = _labels(name, rows, label_columns, "none" if unlabelled else columns.kind, findings)
@@ -172,17 +175,20 @@ def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
         raise DataError(f"{path} is empty. Expected a header line that names the columns, and one row per item.")
     if delimiter is None:
         delimiter = next((d for d in ",;\t" if d in header_line), ",")
+    csv.field_size_limit(len(text) + 1)  # a text may be as long as it likes
     reader = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
+    ended = 0
     try:
         header = [column.strip() for column in next(reader)]
         for column, times in Counter(header).items():
             if times > 1:
                 raise DataError(f"{path} has {times} columns named {column!r}. Give each its own name.")
         for fields in reader:
+            ended = reader.line_num
             if not fields:
                 continue
-            name = f"line {reader.line_num}"
+            name = f"line {ended}"
             if len(fields) != len(header):
                 raise DataError(
                     f"{path} {name} has {len(fields)} fields where the header has {len(header)} "
@@ -190,7 +196,9 @@ def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
                 )
             rows.append(Row(name, len(rows), dict(zip(header, fields, strict=True))))
     except csv.Error as error:
-        raise DataError(f"{path} line {reader.line_num} is broken: {error}. Correct the line.") from None
+        raise DataError(
+            f"{path} line {ended + 1} is broken: {error}. Correct the line; a quote that is opened must be closed."
+        ) from None
     if not rows:
         raise DataError(f"{path} has a header ({some(header, KNOWN)}) and no rows. Expected one row per item.")
     return rows
