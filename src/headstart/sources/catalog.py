@@ -36,8 +36,8 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Every pack, then networks of random weights and well-known models of hubs. A pack that cannot be described is left out,
-    never a crash."""
+    """Every pack, then networks of random weights, then well-known models of hubs. A pack that cannot be described is
+    left out, never a crash."""
     rows = []
     for name in PACKS:
         try:

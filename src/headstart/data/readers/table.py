@@ -181,6 +181,7 @@ def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
     ended = 0
     try:
         header = [column.strip() for column in next(reader)]
+        ended = reader.line_num
         for column, times in Counter(header).items():
             if times > 1:
                 raise DataError(f"{path} has {times} columns named {column!r}. Give each its own name.")
