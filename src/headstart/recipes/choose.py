@@ -57,7 +57,10 @@ def suited(
     if card.modality == modality == "table":
         return _for_columns(chosen, dataset, seed, standardise, contract)
     if card.modality == modality == "text":
-        return _for_texts(chosen, dataset, seed, contract)
+        from headstart.sources.words import by_text, by_word
+
+        chosen = _for_texts(chosen, dataset, seed, contract)
+        return by_word(chosen) if dataset.kind in ("tags", "answers") else by_text(chosen)
     if modality == "audio":
         from headstart.data.modalities.audio import usual_seconds
         from headstart.sources.shown import lasting
@@ -68,10 +71,6 @@ def suited(
             return heard(chosen, known or usual_seconds(dataset))
         if isinstance(card.input, AudioInput) and card.input.any_length:
             return lasting(chosen, known or usual_seconds(dataset))
-    if card.modality == modality == "text":
-        from headstart.sources.words import by_text, by_word
-
-        return by_word(chosen) if dataset.kind in ("tags", "answers") else by_text(chosen)
     if card.modality == modality:
         return chosen
     raise ConfigError(
