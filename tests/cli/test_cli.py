@@ -623,3 +623,21 @@ def test_fitting_without_what_it_needs_says_what_to_install(tmp_path: Path) -> N
         assert "Traceback" not in said
     assert json.loads(done.stdout)["error"]["type"] == "MissingExtra"
     assert "MissingExtra: headstart.fit needs the package 'accelerate'" in python
+
+
+@pytest.mark.parametrize(
+    ("label", "scores", "line"),
+    [
+        ("dog", {"cat": 0.1, "dog": 0.9}, "dog 0.900  cat 0.100"),
+        (["cat"], {"cat": 0.8, "dog": 0.3}, "cat 0.800"),
+        ([], {"cat": 0.2}, "none"),
+        ([{"type": "PER", "text": "Anna", "start": 0, "end": 4, "probability": 0.7}], {"PER": 0.7}, "Anna PER 0.700"),
+        ({"text": "", "start": None, "end": None}, {"": 0.6, "Paris": 0.4}, "no answer 0.600  Paris 0.400"),
+        (2.5, {"height": 2.5}, "height 2.5"),
+    ],
+)
+def test_a_line_says_each_kind_of_answer(label: Any, scores: dict[str, float], line: str) -> None:
+    from headstart.cli.predict import words
+    from headstart.recipes.predict import Prediction
+
+    assert words(Prediction("one", label, scores), top=2) == line

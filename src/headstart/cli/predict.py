@@ -37,9 +37,12 @@ def command(
 
 
 def words(answer: Prediction, top: int) -> str:
-    """`dog 0.98`; the `top` likeliest; the labels that are called, or the numbers."""
-    if isinstance(answer.label, str):
-        best = sorted(answer.scores.items(), key=lambda pair: -pair[1])[:top]
+    """`dog 0.98`; the `top` likeliest labels or answers; the labels that are called; the entities; or the numbers."""
+    if isinstance(answer.label, str | dict):
+        likeliest = sorted(answer.scores.items(), key=lambda pair: -pair[1])[:top]
+        best = [(name or "no answer", score) for name, score in likeliest]
+    elif isinstance(answer.label, list) and answer.label and isinstance(answer.label[0], dict):
+        best = [(f"{one['text']} {one.get('type', one.get('tag'))}", one["probability"]) for one in answer.label]
     elif isinstance(answer.label, list):
         best = [(name, answer.scores[name]) for name in answer.label]
     else:
