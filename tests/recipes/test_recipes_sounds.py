@@ -102,6 +102,9 @@ def test_as_much_is_heard_as_recordings_last(tones: Path) -> None:
     heard = suited(tiny_source(), data).card.input
     assert heard.modality == "audio"
     assert heard.seconds == usual_seconds(data)
+    whisper = suited("whisper-tiny.en", data).card.input
+    assert whisper.modality == "audio"
+    assert whisper.seconds == whisper.shortest > heard.seconds  # what it learned from went on, if only in silence
 
 
 def test_the_second_fit_encodes_nothing(tones: Path, tmp_path: Path) -> None:

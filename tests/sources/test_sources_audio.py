@@ -23,6 +23,7 @@ from headstart.nn.windows import mean_of_sounding, windows
 from headstart.sources import PACKS, build, resolve
 from headstart.sources.packs import aisfx, resemblyzer, whisper
 from headstart.sources.packs.pack import Pack
+from headstart.sources.transformers_audio import sounding
 from headstart.testing.sources import CHECKS, Check, random_batch
 from headstart.testing.transformers import save_audio_network
 
@@ -59,7 +60,9 @@ def test_a_pack_hears_what_its_authors_code_heard(fetched: None, case: str) -> N
     contract = encoder.input.model_copy(update={"seconds": stored["seconds"]})
     wave = fitted(sound(contract.rate, stored["sounding"]), contract)
     with torch.no_grad():
-        found = encoder(log_mel(torch.from_numpy(wave)[None], contract)).pooled[0, :12]
+        features = encoder(log_mel(torch.from_numpy(wave)[None], contract))
+    # Whisper's own reference is the mean over all positions, also those of the silence behind the sound.
+    found = (features.pooled if features.tokens is None else features.tokens.mean(1))[0, :12]
     torch.testing.assert_close(found, torch.tensor(stored["pooled"]), rtol=0, atol=stored["tolerance"])
 
 
@@ -207,7 +210,7 @@ def test_whisper_gives_the_librarys_own_tokens_and_takes_less_than_thirty_second
     encoder = resolve(f"transformers:{folder}").load()
     plain = transformers.AutoModel.from_pretrained(tmp_path).eval().encoder
     mel = Mel(bands=16, log="whisper")
-    assert encoder.input == AudioInput(rate=16_000, seconds=2.0, any_length=True, mel=mel)
+    assert encoder.input == AudioInput(rate=16_000, seconds=2.0, any_length=True, shortest=2.0, mel=mel)
     batch = random_batch(encoder.input)
     assert batch.shape == (2, 16, 200)
     with torch.no_grad():
@@ -215,6 +218,24 @@ def test_whisper_gives_the_librarys_own_tokens_and_takes_less_than_thirty_second
         assert features.tokens is not None
         torch.testing.assert_close(features.tokens, expected, rtol=1e-5, atol=1e-5)
         assert encoder(batch[..., :60]).pooled.shape == (2, 24)
+
+
+def test_whisper_pools_where_there_is_a_sound(tmp_path: Path) -> None:
+    encoder = resolve(f"transformers:{save_audio_network(tmp_path, 'whisper', max_source_positions=100)}").load()
+    contract = encoder.input
+    assert isinstance(contract, AudioInput)
+    wave = fitted(sound(16_000, 0.5), contract)
+    silence = np.zeros_like(wave)
+    batch = log_mel(torch.from_numpy(np.stack([wave, silence])), contract)
+    heard = sounding(batch)
+    assert heard.shape == (2, 100)
+    assert heard[0].tolist() == [True] * 26 + [False] * 74  # the last window reaches half its length beyond the end
+    assert heard[1].all()  # of a clip without any sound, silence is all there is
+    with torch.no_grad():
+        features = encoder(batch)
+    assert features.tokens is not None
+    torch.testing.assert_close(features.pooled[0], features.tokens[0, :26].mean(0))
+    torch.testing.assert_close(features.pooled[1], features.tokens[1].mean(0))
 
 
 def test_a_clip_longer_than_whisper_hears_is_refused() -> None:

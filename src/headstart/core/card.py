@@ -122,7 +122,8 @@ class AudioInput(Contract):
     is followed by silence, of a longer one the middle is heard. mel: the network takes this spectrogram (B, bands,
     frames), or the wave itself (B, samples) where it is None.
 
-    any_length: the network takes clips of any length, up to half a minute; `seconds` may be chosen to suit the data.
+    any_length: the network takes clips of any length, up to half a minute; `seconds` may be chosen to suit the data,
+    but not below `shortest`: what it was trained on went on for as long, if only in silence.
     level: what is done to the loudness of what is heard, before silence is added: "peak" makes the largest sample 1;
     "unit" the mean 0 and the deviation 1; "speech" raises a quieter clip to -30 dB of full scale; "none" nothing.
     """
@@ -131,6 +132,7 @@ class AudioInput(Contract):
     rate: int = Field(16_000, ge=1000, le=384_000)
     seconds: float = Field(5.0, gt=0, le=600)
     any_length: bool = False
+    shortest: float = Field(0.0, ge=0)
     level: Literal["none", "peak", "unit", "speech"] = "none"
     mel: Mel | None = None
 

@@ -70,7 +70,7 @@ def suited(
         if card.modality == "image":
             return heard(chosen, known or usual_seconds(dataset))
         if isinstance(card.input, AudioInput) and card.input.any_length:
-            return lasting(chosen, known or usual_seconds(dataset))
+            return lasting(chosen, max(card.input.shortest, known or usual_seconds(dataset)))
     if card.modality == modality:
         return chosen
     raise ConfigError(

