@@ -9,10 +9,17 @@ import pytest
 
 from headstart.methods import METHODS, make_method
 from headstart.nn.encoder import Encoder
+from headstart.sources.words import by_word
 from headstart.testing.methods import CHECKS, Check
 from headstart.testing.sources import tiny_audio_source, tiny_source, tiny_table_source, tiny_text_source
 
-SOURCES = {"image": tiny_source, "text": tiny_text_source, "audio": tiny_audio_source, "table": tiny_table_source}
+SOURCES = {
+    "image": tiny_source,
+    "text": tiny_text_source,
+    "words": lambda: by_word(tiny_text_source()),
+    "audio": tiny_audio_source,
+    "table": tiny_table_source,
+}
 
 
 @cache

@@ -50,7 +50,7 @@ class Outcome:
 
 def toy(kind: Kind, contract: Input, items: int, seed: int) -> Part:
     """Made-up inputs of a contract in which one of three things stands out, which says the target: the mean colour of a
-    noise picture, the word that a text is full of, the pitch of a sound, the number that is large.
+    noise picture, the word that a text is full of (or that is the one asked about), the pitch of a sound, the number that is large.
     """
     rng = np.random.default_rng(seed)
     which = rng.integers(0, 3, items)
@@ -71,7 +71,8 @@ def _inputs(contract: Input, which: np.ndarray, rng: np.random.Generator) -> Ten
         known = tokenizer(contract).get_vocab_size()
         words = rng.integers(0, known, (items, 12))
         words[:, 2:8] = (known // 4 * (which + 1))[:, None]
-        return torch.from_numpy(np.stack([words, np.zeros_like(words)], axis=1))
+        marks = [np.repeat(np.arange(12)[None] // 2 == 1, items, 0).astype(np.int64)] if contract.by_word else []
+        return torch.from_numpy(np.stack([words, np.zeros_like(words), *marks], axis=1))
     elif isinstance(contract, TableInput):
         levels = np.array([len(column.levels) for column in contract.columns])
         made = np.where(levels, rng.integers(-1, np.maximum(levels, 1), (items, len(levels))), 0.0)

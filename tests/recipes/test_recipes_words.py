@@ -1,0 +1,300 @@
+"""Named entities and questions by the same verbs as everything else: words are rows, texts are judged."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.artifacts.load import load_model
+from headstart.core.errors import ConfigError, DataError
+from headstart.core.progress import Silent
+from headstart.data.read import read_dataset
+from headstart.evaluation.compare import compare_runs
+from headstart.evaluation.predictions import Predictions
+from headstart.metrics.spans import entities
+from headstart.recipes.choose import suited
+from headstart.recipes.ensemble import ensemble
+from headstart.recipes.evaluate import evaluate
+from headstart.recipes.fit import fit
+from headstart.recipes.predict import predict
+from headstart.recipes.prepare import prepare
+from headstart.recipes.rank import rank
+from headstart.recipes.run import Run
+from headstart.recipes.tune import tune
+from headstart.testing.sources import tiny_text_source
+
+PRAISE, BLAME = ["good", "great", "fine", "lovely", "warm"], ["bad", "poor", "dull", "awful", "cold"]
+OTHER = ["the", "film", "book", "food", "room", "day", "night", "man", "woman", "was", "is", "a", "very", "so"]
+FAST = {"epochs": 2, "batch_size": 8}
+
+
+def sentence(rng: random.Random) -> list[tuple[str, str]]:
+    """Words and tags: runs of words that praise or blame among others."""
+    rows = [(word, "O") for word in rng.choices(OTHER, k=rng.randint(1, 4))]
+    for kind, words in rng.sample([("praise", PRAISE), ("blame", BLAME)], rng.randint(0, 2)):
+        found = rng.choices(words, k=rng.randint(1, 2))
+        rows += [(word, f"{'I' if i else 'B'}-{kind}") for i, word in enumerate(found)]
+        rows += [(word, "O") for word in rng.choices(OTHER, k=rng.randint(1, 3))]
+    return rows
+
+
+def conll(path: Path, count: int, seed: int) -> Path:
+    rng = random.Random(seed)
+    sentences = ["\n".join(f"{word}\t{tag}" for word, tag in sentence(rng)) for _ in range(count)]
+    path.write_text("\n\n".join(sentences) + "\n")
+    return path
+
+
+def squad(path: Path, count: int, seed: int, *, lacking: bool = False) -> Path:
+    """Each context praises once, or, where some lack an answer, every third not at all."""
+    rng = random.Random(seed)
+    paragraphs = []
+    for i in range(count):
+        before, after = rng.choices(OTHER, k=rng.randint(1, 5)), rng.choices(OTHER, k=rng.randint(1, 5))
+        answer = [] if lacking and i % 3 == 0 else rng.choices(PRAISE, k=rng.randint(1, 2))
+        context = " ".join([*before, *answer, *after])
+        answers = [{"text": " ".join(answer), "answer_start": len(" ".join(before)) + 1}] if answer else []
+        question = {"id": f"q{i}", "question": "was it good", "answers": answers, "is_impossible": not answer}
+        paragraphs.append({"title": f"a{i}", "paragraphs": [{"context": context, "qas": [question]}]})
+    path.write_text(json.dumps({"version": "2.0", "data": paragraphs}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tagged")
+    for number, (name, count) in enumerate({"train": 60, "dev": 25, "test": 40}.items()):
+        conll(folder / f"{name}.conll", count, number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("asked")
+    for number, (name, count) in enumerate({"train": 60, "dev": 25, "test": 40}.items()):
+        squad(folder / f"{name}.json", count, number, lacking=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tagger(tagged: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("tagger") / "r"
+    return fit(tagged, source=tiny_text_source(), method="lp-ft", out=out, options=FAST)
+
+
+@pytest.fixture(scope="module")
+def answerer(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("answerer") / "r"
+    return fit(asked, source=tiny_text_source(), method="lp-ft", out=out, options=FAST)
+
+
+# ---- named entities
+
+
+def test_a_tagger_is_judged_by_whole_entities_over_sentences(tagger: Run) -> None:
+    metrics = tagger.metrics
+    assert metrics["task"] == "text-token-classification"
+    assert metrics["primary"] == "span_f1"
+    assert metrics["n"] == {"train": 60, "validation": 25, "test": 40}
+    assert metrics["test"]["span_f1"]["value"] > 0.9
+    assert {"span_f1", "span_f1_strict", "span_precision", "span_recall", "accuracy", "ece"} <= set(metrics["test"])
+    assert {"no_transfer", "probe", "random_network"} <= set(metrics["baselines"])
+    assert metrics["verdict"]["n"] == 40
+    assert metrics["verdict"]["metric"] == "span_f1"
+    page = (tagger.path / "report.html").read_text()
+    assert "Entity F1" in page
+    assert "praise" in page
+    card = (tagger.model / "card.md").read_text()
+    assert "pipeline_tag: token-classification" in card
+    assert "each word within 32 tokens" in card
+
+
+def test_entities_of_a_text_are_told_by_their_letters(tagger: Run) -> None:
+    text = "The room was  lovely, so very awful was the day"
+    (told,) = predict(tagger.path, text)
+    assert told.input == text
+    found = [(one["type"], text[one["start"] : one["end"]]) for one in told.label]
+    assert found == [("praise", "lovely"), ("blame", "awful")]
+    assert all(one["text"] == text[one["start"] : one["end"]] for one in told.label)
+    assert told.scores.keys() == {"praise", "blame"}
+    assert all(0 < value <= 1 for value in told.scores.values())
+    several = predict(tagger.path, [text, "the man is a man", text], batch_size=1)
+    assert [one.label for one in several] == [told.label, [], told.label]
+    with pytest.raises(DataError, match="holds no word"):
+        predict(tagger.path, "   ")
+
+
+def test_words_of_a_whole_text_get_what_the_run_stored(tagger: Run, tagged: Path) -> None:
+    task = load_model(tagger.path).task
+    stored = Predictions.load(tagger.path / "predictions.jsonl", task)
+    records = [json.loads(line) for line in (tagger.path / "predictions.jsonl").read_text().splitlines()]
+    assert len(records) == len(stored.units or ()) == 40
+    assert evaluate(tagger.path, tagged)["test"] == tagger.metrics["test"]
+    for record in records[:5]:
+        assert predict(tagger.path, record["passage"]["text"])[0].label == record["predicted"]
+        spans = record["passage"]["words"]
+        named = [record["passage"]["text"][spans[e.start][0] : spans[e.end - 1][1]] for e in entities(record["label"])]
+        assert all(name.split()[0] in PRAISE + BLAME for name in named)
+
+
+def test_runs_are_compared_by_sentence(tagger: Run) -> None:
+    task = load_model(tagger.path).task
+    one = Predictions.load(tagger.path / "predictions.jsonl", task)
+    assert one.units is not None
+    order = [one.ids[row] for row in one.units.every(range(len(one.units) - 1, -1, -1))]
+    turned = one.ordered_as(order)
+    assert turned.units is not None
+    assert task.metrics(turned.targets, turned.scores, turned.units) == pytest.approx(
+        task.metrics(one.targets, one.scores, one.units)
+    )
+    found = compare_runs(one, turned)
+    assert (found.differing, found.n, found.gain) == (0, 40, 0)
+    nothing = np.zeros_like(one.scores)
+    nothing[:, task.outputs.index("O")] = 1
+    worse = compare_runs(one, Predictions(task, one.ids, one.targets, nothing, one.groups, one.units))
+    assert worse.transfer == "positive"
+    assert 6 <= worse.differing <= 40
+
+
+def test_a_second_run_encodes_nothing_and_a_third_goes_on_from_the_first(
+    tagger: Run, tagged: Path, tmp_path: Path
+) -> None:
+    again = fit(tagged, source=tiny_text_source(), method="probe", out=tmp_path / "a", verdict="none")
+    assert again.metrics["cost"]["items_encoded"] == 0
+    onward = fit(tagged, source=str(tagger.path), method="probe", out=tmp_path / "b", verdict="none")
+    assert onward.metrics["test"]["span_f1"]["value"] > 0.8
+
+
+def test_a_tagger_can_be_the_source_of_whole_texts(tagger: Run, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    rows = [" ".join(rng.choices(OTHER, k=4) + rng.choices(words, k=2)) for words in (PRAISE, BLAME) for _ in range(30)]
+    path = tmp_path / "texts.csv"
+    path.write_text("text,label\n" + "\n".join(f"{text},{'up' if i < 30 else 'down'}" for i, text in enumerate(rows)))
+    run = fit(path, source=str(tagger.path), method="probe", out=tmp_path / "r", verdict="none")
+    assert run.metrics["task"] == "text-classification"
+    assert run.metrics["test"]["accuracy"]["value"] > 0.7
+    assert predict(run.path, "a lovely day")[0].label in ("up", "down")
+
+
+def test_every_verb_takes_tags(tagger: Run, tagged: Path, tmp_path: Path) -> None:
+    ranked = rank(tagged, sources=[tiny_text_source()])
+    assert ranked[0]["scores"]["probe"] is not None
+    auto = fit(tagged, source=tiny_text_source(), out=tmp_path / "auto", verdict="none", options=FAST)
+    assert auto.metrics["test"]["span_f1"]["value"] > 0.8
+    joined = ensemble([tagger.path, auto.path], out=tmp_path / "both")
+    assert joined.metrics["test"]["span_f1"]["value"] > 0.8
+    assert predict(joined.path, "a lovely day")[0].label[0]["type"] == "praise"
+
+
+def test_trials_of_a_study_are_judged_by_entities(tagged: Path, tmp_path: Path) -> None:
+    study = tune(
+        tagged,
+        source=str(_saved(tmp_path)),
+        method="head",
+        trials=1,
+        space=["learning_rate=1e-3,1e-2"],
+        options={"epochs": 1},
+        out=tmp_path / "study",
+    )
+    assert json.loads((study.path / "tune.json").read_text())["metric"] == "span_f1"
+
+
+def _saved(folder: Path) -> Path:
+    """A run on two sentences' worth of nothing, to be named as a source by another process."""
+    data = folder / "few"
+    data.mkdir()
+    for name in ("train", "dev", "test"):
+        conll(data / f"{name}.conll", 12, 9)
+    return fit(data, source=tiny_text_source(), method="probe", out=folder / "few-run", verdict="none").path
+
+
+def test_tags_that_tell_no_entities_are_judged_by_word(tmp_path: Path) -> None:
+    for number, name in enumerate(("train", "dev", "test")):
+        text = conll(tmp_path / "x.conll", 30, number).read_text()
+        for old, new in (
+            ("B-praise", "ADJ"),
+            ("I-praise", "ADJ"),
+            ("B-blame", "ADV"),
+            ("I-blame", "ADV"),
+            ("\tO", "\tX"),
+        ):
+            text = text.replace(old, new)
+        (tmp_path / f"{name}.conll").write_text(text)
+    (tmp_path / "x.conll").unlink()
+    run = fit(tmp_path, source=tiny_text_source(), method="probe", out=tmp_path / "r", verdict="none")
+    assert run.metrics["primary"] == "accuracy"
+    assert run.metrics["test"]["accuracy"]["value"] > 0.9
+    told = predict(run.path, "a lovely day")[0].label
+    assert [(one["tag"], one["text"]) for one in told] == [("X", "a"), ("ADJ", "lovely"), ("X", "day")]
+
+
+def test_slices_are_of_sentences(tagged: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for domain, seed in (("news", 1), ("mail", 2)):
+        (data / domain).mkdir(parents=True)
+        for name, count in {"train": 30, "dev": 10, "test": 30}.items():
+            conll(data / domain / f"{name}.conll", count, seed + len(name))
+    run = fit(data, source=tiny_text_source(), method="probe", out=tmp_path / "r", verdict="none", slice="domain")
+    slices = run.metrics["slices"]
+    assert {one["name"]: one["n"] for one in slices["slices"]} == {"news": 30, "mail": 30}
+    assert slices["metric"] == "span_f1"
+    assert len(slices["gaps"]) == 1
+
+
+def test_what_words_cannot_have_is_refused_by_name(tagged: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"adversarial.attack=pgd moves whole texts"):
+        fit(tagged, source=tiny_text_source(), out=tmp_path / "r", options={"adversarial.attack": "pgd"})
+    assert not (tmp_path / "r").exists()
+
+
+# ---- questions
+
+
+def test_an_answerer_is_judged_by_whole_answers(answerer: Run) -> None:
+    metrics = answerer.metrics
+    assert metrics["task"] == "text-question-answering"
+    assert metrics["primary"] == "answer_f1"
+    assert metrics["n"] == {"train": 60, "validation": 25, "test": 40}
+    assert metrics["test"]["answer_f1"]["value"] > 0.8
+    assert metrics["test"]["exact_match"]["value"] <= metrics["test"]["answer_f1"]["value"] + 1e-9
+    page = (answerer.path / "report.html").read_text()
+    assert "Answer F1" in page
+    assert "pipeline_tag: question-answering" in (answerer.model / "card.md").read_text()
+
+
+def test_an_answer_stands_in_its_text_or_there_is_none(answerer: Run, asked: Path) -> None:
+    context = "the room was so lovely, a man is a man"
+    (told,) = predict(answerer.path, [("was it good", context)])
+    assert told.label["text"] == "lovely" == context[told.label["start"] : told.label["end"]]
+    assert sum(told.scores.values()) <= 1 + 1e-9
+    (none,) = predict(answerer.path, [("was it good", "the room is a room")])
+    assert none.label["text"] == ""
+    assert none.label["start"] is None
+    assert evaluate(answerer.path, asked)["test"] == answerer.metrics["test"]
+    with pytest.raises(DataError, match="no pair of texts"):
+        predict(answerer.path, "no question")
+
+
+def test_answers_in_long_texts_are_found_wherever_they_stand(answerer: Run) -> None:
+    """Of 200 words the network sees 32 tokens at a time."""
+    words = ["room"] * 200
+    for place in (0, 57, 131, 199):
+        text = " ".join([*words[:place], "lovely", *words[place + 1 :]])
+        (told,) = predict(answerer.path, [("was it good", text)])
+        assert (told.label["text"], told.label["start"]) == ("lovely", 5 * place)
+
+
+def test_words_keep_their_features_whatever_part_they_are_in(tagged: Path) -> None:
+    dataset = read_dataset(tagged)
+    source = suited(tiny_text_source(), dataset)
+    target = prepare(dataset, source.card.input, seed=0, progress=Silent())
+    for part in target.parts.values():
+        assert part.units is not None
+        assert len(part.units) == part.count
+        assert len(part) == len(part.digests) == len(set(part.digests)) == part.units.starts[-1]
+        assert part.groups is not None
+        assert len(set(part.groups.tolist())) == part.count
