@@ -128,7 +128,8 @@ def _front(task: Task, sources: Sequence[SourceCard], facts: CardFacts) -> dict[
     if license_id not in _LICENSES:
         license_lines = {"license": "other", "license_name": _slug(license_id)}
     bases = list(dict.fromkeys(_base_model(source) for source in sources))
-    pipeline = {} if task.kind == "number" else {"pipeline_tag": _PIPELINES[task.modality]}
+    kind = "question-answering" if task.kind == "multi" else "token-classification"
+    pipeline = {"pipeline_tag": kind if task.by_word else _PIPELINES[task.modality]} if task.kind != "number" else {}
     measured = dict(_intervals(facts.metrics.get("test", {})))
     return {
         **license_lines,

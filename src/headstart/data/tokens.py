@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,7 +46,7 @@ def _tokenizer(name: str, length: int, window: str = "") -> Any:
         raise SourceError(f"the tokenizer {name[:12]} cannot be read: {error}.") from None
     found.no_padding()
     if window:
-        found.enable_truncation(length, stride=length // 6, strategy=window)
+        found.enable_truncation(length, stride=length // 4, strategy=window)
     else:
         found.enable_truncation(length, strategy="longest_first")
     return found
@@ -112,7 +113,7 @@ def _stretches(passage: Passage, contract: TextInput) -> tuple[tuple[Stretch, ..
         encoded = _tokenizer(contract.tokenizer, contract.length, "only_first").encode(text)
     begins, ends = np.array(passage.words).T + len(contract.prefix)
     side, stretches = int(bool(passage.question)), []
-    home, most = np.zeros(len(passage.words), int), np.full(len(passage.words), -1)
+    best = [(0, 0, 0)] * len(passage.words)  # tokens that are seen, those around them on the lesser side, the stretch
     for number, found in enumerate([encoded, *encoded.overflowing]):
         segment = np.maximum.accumulate([part or 0 for part in (0, *found.sequence_ids)])[1:]
         offsets = np.array(found.offsets, int).reshape(-1, 2)
@@ -120,13 +121,16 @@ def _stretches(passage: Passage, contract: TextInput) -> tuple[tuple[Stretch, ..
         first = np.where(inside, np.searchsorted(ends, offsets[:, 0], side="right"), 0)
         last = np.where(inside, np.searchsorted(begins, offsets[:, 1], side="left") - 1, -1)
         where = np.flatnonzero(inside)
+        seen: dict[int, list[int]] = defaultdict(list)
         for t in where:
-            around = min(t - where[0], where[-1] - t)
             for word in range(first[t], last[t] + 1):
-                if around > most[word]:
-                    most[word], home[word] = around, number
+                seen[word].append(int(t))
+        for word, own in seen.items():
+            around = int(min(own[0] - where[0], where[-1] - own[-1]))
+            if (len(own), around) > best[word][:2]:
+                best[word] = (len(own), around, number)
         stretches.append(Stretch(np.array([found.ids, segment], np.int64), first, last))
-    return tuple(stretches), tuple(home.tolist())
+    return tuple(stretches), tuple(number for _, _, number in best)
 
 
 def collate(rows: Sequence[np.ndarray], pad_id: int, length: int = 8192) -> Tensor:

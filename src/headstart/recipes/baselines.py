@@ -62,13 +62,13 @@ def no_transfer_baselines(
     resolution, a quarter of the cost).
     """
     modality, features = target.parts["train"].batches.modality, _plain(target)
-    name, words = modality.plain_words
+    about = modality.about_plain(target.contract)
     trees = modality.trees and boosting.installed()
     hint = " (boosted trees, too, with headstart[tables])" if modality.trees and not trees else ""
-    description = f"logistic regression on {words}{hint}"
-    plain = [_linear(name, description, target, features.__getitem__, seed, modality.plain_scaling)]
+    description = f"logistic regression on {about.words}{hint}"
+    plain = [_linear(about.name, description, target, features.__getitem__, seed, about.scaling)]
     if trees:
-        plain.append(_boosted(words, target, features, seed))
+        plain.append(_boosted(about.words, target, features, seed))
     if not random_network:
         return tuple(plain)
     bank = _random_network(target, source, seed)

@@ -46,6 +46,7 @@ from headstart.recipes.recipe import DataRecipe, Recipe, VerdictLevel
 from headstart.recipes.run import Run
 from headstart.recipes.slicing import slice_values
 from headstart.recipes.translate import retold, translators
+from headstart.sources.words import by_text, by_word, reader_of
 from headstart.tracking.recorder import Recorder
 
 DEFAULT_METHOD = "lp-ft"
@@ -223,15 +224,15 @@ def _run(
             with watch("pretraining"):
                 pretrained = pretrain_on(
                     raw,
-                    plain,
-                    encoder,
+                    by_text(plain),
+                    reader_of(encoder),
                     recipe.train,
                     seed=recipe.seed,
                     folder=place / "checkpoints" / "pretraining",
                     record=recorder.row,
                     progress=progress,
                 )
-            source = pretrained.source
+            source = by_word(pretrained.source) if target.contract.by_word else pretrained.source
             bank = feature_bank(source, target.parts, wanted=recipe.train.precision)
         with watch("method"):
             if recipe.method == "auto":
@@ -312,7 +313,7 @@ def _search(
     """The planner, with the sources that it may use."""
 
     def other(name: str) -> Entrant:
-        source = suited(name, first.target.parts["train"].dataset, recipe.seed, standardise=recipe.train.standardise)
+        source = suited(name, first.target.parts["train"].given, recipe.seed, standardise=recipe.train.standardise)
         target = first.target.shown_as(source.card.input)
         return Entrant(source, target, feature_bank(source, target.parts, wanted=recipe.train.precision))
 
@@ -341,11 +342,11 @@ def _raw(recipe: Recipe, target: Target, encoder: Encoder, source: Source, progr
     config = recipe.train.pretrain
     if not config.epochs:
         return None
-    objective_of(encoder, config.objective, source.card.name)
+    objective_of(reader_of(encoder), config.objective, source.card.name)
     progress.stage("reading what to learn from without labels")
-    own, *away = (target.parts[role].dataset for role in ROLES)
+    own, *away = (target.parts[role].given for role in ROLES)
     more = read_dataset(config.data, input=recipe.data.input, labelled=False) if config.data else None
-    return gather(own, target.contract, seed=recipe.seed, more=more, away=away)
+    return gather(own, by_text(source).card.input, seed=recipe.seed, more=more, away=away)
 
 
 def _require_used(method: Method, recipe: Recipe) -> None:

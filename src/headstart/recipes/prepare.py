@@ -35,14 +35,19 @@ KINDS: Mapping[str, LabelKind] = {
 
 @dataclass(frozen=True)
 class Part:
-    """One split. targets: as `Task.encode` gives them. groups: (N,) or None. units: which words are of one text, where
-    words are predicted: a word is then an item of `dataset`."""
+    """One split. targets: as `Task.encode` gives them. groups: (N,) or None.
+
+    given, given_digests: the items as they were read, and the sha256 of each. They are `dataset` and `digests`, too,
+    but where words are predicted: a word is then an item of `dataset`, and units say which are of one text.
+    """
 
     dataset: Dataset
     batches: Batches
     targets: np.ndarray
     groups: np.ndarray | None
     digests: tuple[str, ...]
+    given: Dataset
+    given_digests: tuple[str, ...]
     units: Units | None = None
 
     def __len__(self) -> int:
@@ -51,7 +56,7 @@ class Part:
     @property
     def count(self) -> int:
         """Items as the user counts them."""
-        return len(self) if self.units is None else len(self.units)
+        return len(self.given)
 
 
 @dataclass(frozen=True)
@@ -125,15 +130,14 @@ def make_part(
     task: Task,
 ) -> Part:
     """The items of `dataset` at `indices`. digests: sha256 of the content of each item of the whole data set."""
-    mine, units = dataset.take(indices), None
-    own = tuple(digests[i] for i in indices)
+    given = mine = dataset.take(indices)
+    given_digests = own = tuple(digests[i] for i in indices)
+    units = None
     if contract.by_word:
-        mine, units = by_word(mine)
-        own = tuple(
-            hashlib.sha256(f"{digest} {row}".encode()).hexdigest()
-            for u, digest in enumerate(own)
-            for row in range(len(range(len(mine))[units.rows(u)]))
-        )
+        mine, units = by_word(given)
+        place = np.arange(len(mine)) - units.starts[units.of]
+        texts = zip(units.of.tolist(), place.tolist(), strict=True)
+        own = tuple(hashlib.sha256(f"{given_digests[u]} {row}".encode()).hexdigest() for u, row in texts)
     groups = [item.group for item in mine.items]
     return Part(
         dataset=mine,
@@ -141,6 +145,8 @@ def make_part(
         targets=task.encode(mine.labels),
         groups=np.array([g if g is not None else f"item {i}" for i, g in enumerate(groups)]) if any(groups) else None,
         digests=own,
+        given=given,
+        given_digests=given_digests,
         units=units,
     )
 

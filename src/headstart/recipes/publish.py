@@ -162,9 +162,7 @@ def _slices(outcome: Outcome, scores: np.ndarray) -> Slices | None:
     recipe, test = outcome.recipe, outcome.target.parts["test"]
     if recipe.data.slice is None:
         return None
-    values = slice_values(test.dataset, recipe.data.slice)
-    if test.units is not None:
-        values = [values[row] for row in test.units.starts[:-1]]
+    values = slice_values(test.given, recipe.data.slice)
     return evaluate_slices(
         outcome.target.task,
         test.targets,

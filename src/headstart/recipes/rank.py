@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -378,7 +378,7 @@ def _seen_by(part: Part, contract: Input) -> Part:
     if contract == part.batches.contract:
         return part
     batches = Batches(part.dataset, Kept(contract, memory_limit=0), contract)
-    return Part(part.dataset, batches, part.targets, part.groups, part.digests)
+    return replace(part, batches=batches)
 
 
 def _head_says(head: Callable[[Features], torch.Tensor], features: np.ndarray) -> np.ndarray:

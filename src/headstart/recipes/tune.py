@@ -143,8 +143,8 @@ class _Opened:
     def job(self, place: Path, trials: int) -> Job:
         """What the workers get to see: training and validation items, and no other."""
         parts = [self.target.parts[role] for role in ("train", "validation")]
-        pool = parts[0].dataset.with_items([item for part in parts for item in part.dataset.items])
-        digests = tuple(digest for part in parts for digest in part.digests)
+        pool = parts[0].given.with_items([item for part in parts for item in part.given.items])
+        digests = tuple(digest for part in parts for digest in part.given_digests)
         return Job(
             folder=place,
             pool=pool,
@@ -183,7 +183,7 @@ def _open(
     model = new_model(source, target, request.seed, pretrained=method.pretrained)
     blocks = len(weighted_blocks(model))
     phases = phases_of(method, model, target.task, config)
-    items = len(target.parts["train"])
+    items = target.parts["train"].count
     facts = Facts(method, phases, config, request.fixed, target.task.kind, items, blocks)
     searched = make_space(facts, space)
     plan = Plan(

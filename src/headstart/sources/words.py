@@ -115,6 +115,11 @@ def by_text(source: Source) -> Source:
     return TextSource(source) if source.card.input.by_word else source
 
 
+def reader_of(encoder: Encoder) -> Encoder:
+    """The network that reads whole texts, of one of words; itself where it is none."""
+    return encoder.read if isinstance(encoder, WordEncoder) else encoder
+
+
 def _by_word(architecture: Architecture, input: TextInput) -> tuple[Architecture, TextInput]:
     options = {"architecture": architecture.model_dump(mode="json"), "input": input.model_dump(mode="json")}
     outer = Architecture(library="words", name=architecture.name, options=options)

@@ -50,7 +50,8 @@ class Outcome:
 
 def toy(kind: Kind, contract: Input, items: int, seed: int) -> Part:
     """Made-up inputs of a contract in which one of three things stands out, which says the target: the mean colour of a
-    noise picture, the word that a text is full of (or that is the one asked about), the pitch of a sound, the number that is large.
+    noise picture, the word that a text is full of, or that is itself the item, the pitch of a sound, the number that is
+    large.
     """
     rng = np.random.default_rng(seed)
     which = rng.integers(0, 3, items)

@@ -16,7 +16,7 @@ from headstart.core.config import AugmentConfig
 from headstart.core.errors import ShapeError, some
 from headstart.data.checks import with_traits
 from headstart.data.dataset import Dataset, Finding, Item
-from headstart.data.modalities.base import Check, Look, Modality, Seen
+from headstart.data.modalities.base import Check, Look, Modality, Plain, Seen
 from headstart.data.sound import fitted, length_of, read_sound, require_moderate, resample
 from headstart.data.transforms.audio import train_levels, train_wave
 from headstart.nn.spectrogram import log_mel
@@ -68,7 +68,6 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
     plural: ClassVar[str] = "recordings"
     example: ClassVar[tuple[str, str]] = ("clip.wav", "other_recordings/")
     checks: ClassVar[tuple[Check, ...]] = (traits, silent, rates)
-    plain_words: ClassVar[tuple[str, str]] = ("spectrogram", f"{BANDS} x {SEGMENTS} log-mel levels")
 
     def admit(self, item: Item) -> None:
         if isinstance(item.input, Path):
@@ -123,6 +122,9 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
     def noise(self, contract: AudioInput, count: int) -> Tensor:
         waves = 0.1 * np.random.default_rng(0).standard_normal((count, contract.samples), dtype=np.float32)
         return self.collate([self.evaluation(wave, contract) for wave in waves], contract)
+
+    def about_plain(self, contract: AudioInput) -> Plain:
+        return Plain("spectrogram", f"{BANDS} x {SEGMENTS} log-mel levels")
 
     def plain(
         self, train: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]], contract: AudioInput

@@ -51,6 +51,16 @@ class Seen(Generic[K]):
     flat: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Features without a network. name: of the baseline on them. words: what they are. scaling: of them under a linear
+    head, as in `headstart.nn.linear.fit_linear`."""
+
+    name: str
+    words: str
+    scaling: Literal["each", "all"] = "each"
+
+
 Check = Callable[[Dataset, Sequence[Look]], Iterator[Finding]]
 
 
@@ -115,12 +125,11 @@ class Modality(ABC, Generic[C, K]):
     @abstractmethod
     def plain(self, train: Sequence[K], others: Sequence[Sequence[K]], contract: C) -> list[np.ndarray]:
         """Features that owe nothing to a pretrained network: (N, D) float32 of the training items, then of each other
-        part. Whatever is fitted for them is fitted to the training items. What `plain_words` describes."""
+        part. Whatever is fitted for them is fitted to the training items. What `about_plain` describes."""
 
-    plain_words: ClassVar[tuple[str, str]]
-    """Name of the baseline on plain features, and what they are."""
-    plain_scaling: ClassVar[Literal["each", "all"]] = "each"
-    """Of plain features under a linear head, as in `headstart.nn.linear.fit_linear`."""
+    @abstractmethod
+    def about_plain(self, contract: C) -> Plain:
+        """What plain features are."""
 
     trees: ClassVar[bool] = False
     """Whether boosted trees on plain features are what people would take who have no pretrained network."""

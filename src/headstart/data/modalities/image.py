@@ -19,7 +19,7 @@ from headstart.data import checks
 from headstart.data.dataset import Item
 from headstart.data.duplicates import near_duplicate_groups, thumbnail
 from headstart.data.images import centre, decode, picture, read_image
-from headstart.data.modalities.base import Check, Modality, Seen
+from headstart.data.modalities.base import Check, Modality, Plain, Seen
 from headstart.data.transforms.image import normalise, to_tensor, train_array
 from headstart.losses.adversarial import Box, Region
 
@@ -38,7 +38,6 @@ class ImageModality(Modality[ImageInput, np.ndarray]):
     plural: ClassVar[str] = "photos"
     example: ClassVar[tuple[str, str]] = ("photo.jpg", "other_photos/")
     checks: ClassVar[tuple[Check, ...]] = (checks.wrong_extension, checks.handled, checks.flat_images)
-    plain_words: ClassVar[tuple[str, str]] = ("pixels", f"{PIXELS} x {PIXELS} pixels")
 
     def look(self, content: bytes, item: Item, contract: ImageInput | None) -> Seen[np.ndarray]:
         image, facts = read_image(content, item.id, short=None if contract is None else contract.resize)
@@ -87,6 +86,9 @@ class ImageModality(Modality[ImageInput, np.ndarray]):
     def region(self, batch: Tensor, contract: ImageInput, epsilon: float | None) -> Region:
         """A box about every pixel."""
         return Box(BOX if epsilon is None else epsilon, contract.mean, contract.std)
+
+    def about_plain(self, contract: ImageInput) -> Plain:
+        return Plain("pixels", f"{PIXELS} x {PIXELS} pixels")
 
     def plain(
         self, train: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]], contract: ImageInput

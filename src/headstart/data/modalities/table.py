@@ -16,7 +16,7 @@ from headstart.core.card import Column, TableInput
 from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError, ShapeError, some
 from headstart.data.dataset import Dataset, Finding, Item
-from headstart.data.modalities.base import Check, Look, Modality, Seen
+from headstart.data.modalities.base import Check, Look, Modality, Plain, Seen
 from headstart.data.readers.cells import Cell, category
 
 MOST_LEVELS: Final = 256
@@ -111,7 +111,6 @@ class TableModality(Modality[TableInput, Row]):
     plural: ClassVar[str] = "rows of a table"
     example: ClassVar[tuple[str, str]] = ("rows.csv", "other_rows.csv")
     checks: ClassVar[tuple[Check, ...]] = (infinite, gaps, constant)
-    plain_words: ClassVar[tuple[str, str]] = ("columns", "standardised numbers and one-hot categories")
     trees: ClassVar[bool] = True
 
     def look(self, content: bytes, item: Item, contract: TableInput | None) -> Seen[Row]:
@@ -156,6 +155,9 @@ class TableModality(Modality[TableInput, Row]):
             if column.levels:
                 made[:, i] = rng.integers(0, len(column.levels), count)
         return torch.from_numpy(made)
+
+    def about_plain(self, contract: TableInput) -> Plain:
+        return Plain("columns", "standardised numbers and one-hot categories")
 
     def plain(self, train: Sequence[Row], others: Sequence[Sequence[Row]], contract: TableInput) -> list[np.ndarray]:
         """(N, D) of all columns there are, also those that the contract passes over: numbers standardised by the

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from headstart.core.config import AugmentConfig
 from headstart.core.errors import DataError, ShapeError
 from headstart.core.passages import Place
 from headstart.data.dataset import Dataset, Finding, Item
-from headstart.data.modalities.base import BALL, Check, Look, Modality, Seen
+from headstart.data.modalities.base import BALL, Check, Look, Modality, Plain, Seen
 from headstart.data.passages import joined, surroundings
 from headstart.data.tokens import collate, encode, encode_place, pad_id, tokenizer
 from headstart.data.transforms.places import described
@@ -59,8 +59,6 @@ class TextModality(Modality[TextInput, Text]):
     plural: ClassVar[str] = "texts"
     example: ClassVar[tuple[str, str]] = ("'A text.'", "other_texts.csv")
     checks: ClassVar[tuple[Check, ...]] = (empty,)
-    plain_words: ClassVar[tuple[str, str]] = ("tf-idf", "tf-idf of words and letters")
-    plain_scaling: ClassVar[Literal["each", "all"]] = "all"  # rare terms are small on purpose
 
     def look(self, content: bytes, item: Item, contract: TextInput | None) -> Seen[Text]:
         text = self._text(item)
@@ -117,6 +115,11 @@ class TextModality(Modality[TextInput, Text]):
     def length(self, kept: Text, contract: TextInput) -> int:
         tokens = int(self.evaluation(kept, contract).shape[1])
         return min(contract.length, -(-tokens // STEP) * STEP)
+
+    def about_plain(self, contract: TextInput) -> Plain:
+        if contract.by_word:
+            return Plain("word looks", "the looks of each word and of those beside it")
+        return Plain("tf-idf", "tf-idf of words and letters", scaling="all")  # rare terms are small on purpose
 
     def plain(self, train: Sequence[Text], others: Sequence[Sequence[Text]], contract: TextInput) -> list[np.ndarray]:
         if contract.by_word:

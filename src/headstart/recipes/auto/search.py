@@ -424,8 +424,9 @@ class Search:
 
 def _none_of(part: Part) -> Part:
     """A part without items, in the form of another."""
-    dataset = part.dataset.take([])
-    return Part(dataset, Batches(dataset, None, part.batches.contract), part.targets[:0], None, ())
+    dataset, units = part.dataset.take([]), None if part.units is None else part.units.take([])
+    batches = Batches(dataset, None, part.batches.contract)
+    return Part(dataset, batches, part.targets[:0], None, (), part.given.take([]), (), units)
 
 
 def _config(train: TrainConfig, move: Move) -> TrainConfig:
