@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.core.card import Architecture, ImageInput
+from headstart.core.card import Architecture, ImageInput, TextInput
 from headstart.core.types import Features
 from headstart.nn import lora
 from headstart.nn.encoder import Encoder
 from headstart.nn.settle import settle_statistics
 from headstart.nn.truncate import cut
 from headstart.sources import build
-from headstart.testing.sources import tiny_source
+from headstart.testing.sources import random_batch, tiny_source, tiny_text_source
 
 NETWORKS = (
     "timm:test_efficientnet",
@@ -151,3 +151,66 @@ class Twice(Odd):
 def test_what_is_no_chain_is_not_cut(kind: type[Encoder]) -> None:
     torch.manual_seed(0)
     assert cut(kind().eval(), 1, torch.randn(3, 4)) is None
+
+
+# -- texts, of several lengths -----------------------------------------------------------------------------------------
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
+TEXTS: dict[str, dict[str, object]] = {
+    "bert": {},
+    "distilbert": {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64},
+    "roberta": {"pad_token_id": 1},
+    "mpnet": {"pad_token_id": 1},
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 2},
+    "llama": {"num_key_value_heads": 1},
+}
+
+
+def reader(name: str) -> tuple[Encoder, Tensor]:
+    contract = tiny_text_source().card.input
+    assert isinstance(contract, TextInput)
+    options = {**SIZES, "vocab_size": 200, "max_position_embeddings": 40, **TEXTS[name]}
+    torch.manual_seed(0)
+    encoder = build(Architecture(library="transformers", name=name, options=options), contract)
+    for parameter in encoder.parameters():
+        if parameter.ndim > 1:
+            parameter.data.mul_(5)
+    batch = random_batch(contract, 4)
+    batch[0, 1] = -1  # a text without a token
+    return encoder, batch
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_of_several_lengths_are_cut(name: str) -> None:
+    encoder, batch = reader(name)
+    with torch.no_grad():
+        whole = encoder(batch)
+    assert cut(encoder, 1, batch) is None  # vectors are looked up
+    for frozen in range(2, len(encoder.stages()) + 1):
+        found = cut(encoder, frozen, batch[2:])
+        assert found is not None, f"{name} was not cut behind stage {frozen}"
+        activations = found.bottom(batch)
+        with torch.no_grad(), found.resumed():
+            again = encoder(activations)
+            longer = encoder(nn.functional.pad(activations, (0, 0, 0, 3), value=torch.nan))
+            other = encoder(activations.flip(0))
+        torch.testing.assert_close(again.pooled, whole.pooled, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(longer.pooled, whole.pooled, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(other.pooled, whole.pooled)
+        real = batch[:, 1] >= 0
+        torch.testing.assert_close(again.tokens[real], whole.tokens[real], rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_whose_later_stages_look_at_words_again_is_not_cut() -> None:
+    contract = tiny_text_source().card.input
+    options = {"vocabulary": 200, "words": 16, "branch": 8, "hidden": 8, "width": 8}
+    encoder = build(Architecture(library="headstart", name="use-multilingual", options=options), contract)
+    batch = random_batch(contract, 4)
+    stages = encoder.stages()
+    found = [cut(encoder, frozen, batch) for frozen in range(2, len(stages))]
+    for truncation in found:
+        if truncation is not None:
+            activations, whole = truncation.bottom(batch), encoder(batch).pooled
+            with torch.no_grad(), truncation.resumed():
+                torch.testing.assert_close(encoder(activations).pooled, whole)
+    assert None in found

@@ -154,16 +154,17 @@ def test_views_draw_the_text_or_its_version_by_seed(models: str) -> None:
         tuple(look.collate([look.evaluation(text, contract)], contract)[0, 0].tolist())
         for text in (item.input, *item.versions)
     ]
+    on = AugmentConfig(back_translation=models)
     seen: Counter[tuple[int, ...]] = Counter()
     for seed in range(200):
-        batch = part.batches.training([0], [seed], AugmentConfig())
-        assert batch.equal(part.batches.training([0], [seed], AugmentConfig()))
+        batch = part.batches.training([0], [seed], on)
+        assert batch.equal(part.batches.training([0], [seed], on))
         seen[tuple(batch[0, 0].tolist())] += 1
     assert len(set(forms)) == 2
     assert sorted(seen) == sorted(forms)
     assert all(70 < count < 130 for count in seen.values())
-    evaluated = part.batches.evaluation([0])[0, 0].tolist()
-    assert tuple(evaluated) == forms[0]
+    for plain in (part.batches.evaluation([0]), part.batches.training([0], [1], AugmentConfig())):
+        assert tuple(plain[0, 0].tolist()) == forms[0]
 
 
 def test_an_item_keeps_its_versions_on_the_way_to_a_worker() -> None:

@@ -115,6 +115,17 @@ def test_cutmix_is_for_pictures_and_spectrograms() -> None:
             setup(SOURCES[name], augment={"cutmix": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"augment": {"mixup": 0.2}}, "blends whole texts"), ({"adversarial": {"attack": "pgd"}}, "moves whole texts")],
+)
+def test_what_is_done_to_whole_texts_is_refused_for_their_words(options: dict[str, Any], words: str) -> None:
+    task, model = Classification(("a", "b"), "text"), Model(tiny_text_source().load(), 2)
+    contract = model.encoder.input.model_copy(update={"by": "word"})
+    with pytest.raises(ConfigError, match=words):
+        Objective(task, TrainConfig(**options), model, contract)
+
+
 def test_mixup_blends_what_is_pooled_of_texts_and_their_targets_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

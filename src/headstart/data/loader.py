@@ -57,10 +57,11 @@ class Batches:
         return self._together(lambda i: self.modality.evaluation(self.item(i), self.contract), indices)
 
     def training(self, indices: Sequence[int], seeds: Sequence[int], augment: AugmentConfig) -> Tensor:
-        """One random view of each item at `indices`, or of one of its versions, determined by the seed (0 or larger) at
-        the same place."""
+        """One random view of each item at `indices`, with back-translation also of its versions, determined by the seed
+        (0 or larger) at the same place."""
+        read = self._version if augment.back_translation else lambda index, seed: self.item(index)
         return self._together(
-            lambda pair: self.modality.training(self._version(*pair), self.contract, augment, pair[1]),
+            lambda pair: self.modality.training(read(*pair), self.contract, augment, pair[1]),
             list(zip(indices, seeds, strict=True)),
         )
 

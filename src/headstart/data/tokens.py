@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PADS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
-_MULTIPLE = 8
+MULTIPLE = 8
+"""Lengths are rounded up to a multiple of this, so that few differ."""
 _OWN_SPECIAL = ("[PAD]", "[BOS]", "[SEP]", "[EOS]")
 
 
@@ -142,7 +143,7 @@ def collate(rows: Sequence[np.ndarray], pad_id: int, length: int = 8192) -> Tens
     import torch
 
     longest = max((row.shape[1] for row in rows), default=0)
-    width = max(longest, min(-(-max(longest, 1) // _MULTIPLE) * _MULTIPLE, length))
+    width = max(longest, min(-(-max(longest, 1) // MULTIPLE) * MULTIPLE, length))
     batch = np.zeros((len(rows), rows[0].shape[0] if rows else 2, width), np.int64)
     batch[:, 0], batch[:, 1] = pad_id, -1
     for place, row in zip(batch, rows, strict=True):

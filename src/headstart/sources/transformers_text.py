@@ -90,7 +90,8 @@ class TextTransformer(Encoder):
         return self._stages.names
 
     def stage_of(self, name: str) -> int:
-        return self._stages.of(name.removeprefix("network").removeprefix("."))
+        inner = name.removeprefix("network").removeprefix(".")
+        return 0 if inner == "rotary_emb" else self._stages.of(inner)  # positions, registered behind the layers
 
 
 def layers_in_order(network: nn.Module) -> list[Stage]:

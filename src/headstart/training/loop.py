@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from headstart.core.config import TrainConfig
+from headstart.core.config import AugmentConfig, TrainConfig
 from headstart.core.errors import ConfigError, InternalError, unknown_name
 from headstart.core.method import Phase
 from headstart.core.passages import Units
@@ -45,6 +45,9 @@ from headstart.training.optim import make_optimizer
 from headstart.training.randomness import derive, permutation
 from headstart.training.rates import largest_batch, range_test
 from headstart.training.schedule import make_schedule
+
+SAMPLE = 256
+"""Items whose lengths stand for those of all."""
 
 SplitName = Literal["train", "validation"]
 LOWER_IS_BETTER = frozenset({"log_loss", "ece", "mse", "mae", "rmse", "hamming", "loss"})
@@ -372,9 +375,11 @@ class TrainingLoop:
 
     def _views(self, phase: Phase, epoch: int, indices: Sequence[int]) -> Tensor:
         """What an epoch of the phase sees of the training items at `indices`."""
-        augment = self.config.augment if phase.augment else self.config.augment.model_copy(update={"policy": "none"})
         seeds = [derive(self._seed, phase.name, epoch, int(i)) for i in indices]
-        return self.parts["train"].batches.training(indices, seeds, augment)
+        return self.parts["train"].batches.training(indices, seeds, self._augment(phase))
+
+    def _augment(self, phase: Phase) -> AugmentConfig:
+        return self.config.augment if phase.augment else AugmentConfig(policy="none")
 
     # -- where the first blocks are frozen -------------------------------------------------------------------
 
@@ -388,12 +393,13 @@ class TrainingLoop:
         if config.augment.mixup or config.augment.cutmix or config.adversarial.attack != "none" or len(train) < 2:
             return None
         frozen = freeze.frozen_stages(model, phase)
-        if train.units is not None or any(
-            train.batches.lengths([0])
-        ):  # views of several sizes cannot be kept in one array
+        if train.units is not None or not frozen or not config.cached_views:  # words share what is read of a text
             return None
-        sample = self._ready(train.batches.evaluation([0, 1]))
-        truncation = cut(model.encoder, frozen, sample)
+        ragged = any(train.batches.lengths([0]))
+        some = np.unique(np.linspace(0, len(train) - 1, SAMPLE, dtype=int)) if ragged else np.arange(2)
+        lengths = np.array(train.batches.lengths(some.tolist()))
+        shortest, longest = some[np.argsort(lengths, kind="stable")[[0, -1]]].tolist()
+        truncation = cut(model.encoder, frozen, self._ready(train.batches.evaluation([shortest, longest])))
         if truncation is None:
             return None
 
@@ -405,10 +411,9 @@ class TrainingLoop:
             parts = np.array_split(np.arange(len(train)), range(BATCH, len(train), BATCH))
             return prefetch((lambda p=p: self._views(phase, number, p.tolist())) for p in parts)  # type: ignore[misc]
 
-        views = (
-            config.cached_views if phase.augment and config.augment.policy != "none" else min(1, config.cached_views)
-        )
-        each = bottom(train.batches.evaluation([0])).nbytes
+        views = config.cached_views if train.batches.modality.varies(self._augment(phase)) else 1
+        share = lengths.mean() / lengths.max() if ragged else 1.0
+        each = bottom(train.batches.evaluation([longest])).nbytes * share
         if not worthwhile(len(train), len(validation), epochs, views, each):
             return None
         return Activations(bottom, truncation.resumed, view, validation.batches.evaluations, views, BATCH)

@@ -50,6 +50,10 @@ class Objective:
                 f"adversarial.attack={self.config.adversarial.attack} moves whole texts, and here each word of a text "
                 "is predicted. Use adversarial.attack=none."
             )
+        if self.contract.by_word and self.config.augment.mixup:
+            raise ConfigError(
+                "augment.mixup blends whole texts, and here each word of a text is predicted. Use augment.mixup=0."
+            )
         flat = isinstance(self.contract, ImageInput) or (isinstance(self.contract, AudioInput) and self.contract.mel)
         if self.config.augment.cutmix and not flat:
             raise ConfigError(

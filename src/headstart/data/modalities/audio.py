@@ -97,6 +97,9 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
         view = self._view(train_wave(fitted(kept, contract), augment, seed), contract)
         return view if contract.mel is None else train_levels(view, augment, seed)
 
+    def varies(self, augment: AugmentConfig) -> bool:
+        return any((augment.time_shift, augment.gain, augment.noise, augment.mask_bands, augment.mask_frames))
+
     def _view(self, wave: np.ndarray, contract: AudioInput) -> np.ndarray:
         if contract.mel is None:
             return wave

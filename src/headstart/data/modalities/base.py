@@ -102,6 +102,10 @@ class Modality(ABC, Generic[C, K]):
     def training(self, kept: K, contract: C, augment: AugmentConfig, seed: int) -> np.ndarray:
         """A random view, determined by `seed` (0 or larger) alone."""
 
+    def varies(self, augment: AugmentConfig) -> bool:
+        """Whether training views of one item differ from each other."""
+        return False
+
     @abstractmethod
     def collate(self, views: Sequence[np.ndarray], contract: C) -> Tensor:
         """Views of one or more items -> a batch (B, ...)."""

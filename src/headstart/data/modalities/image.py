@@ -64,6 +64,9 @@ class ImageModality(Modality[ImageInput, np.ndarray]):
         """uint8 (crop, crop, 3)."""
         return train_array(kept, contract, augment, seed)
 
+    def varies(self, augment: AugmentConfig) -> bool:
+        return augment.policy != "none"
+
     def collate(self, views: Sequence[np.ndarray], contract: ImageInput) -> Tensor:
         """uint8 (B, 3, crop, crop), channels-last in memory."""
         return to_tensor(np.stack(views) if views else np.empty((0, contract.crop, contract.crop, 3), np.uint8))

@@ -20,7 +20,7 @@ from headstart.core.passages import Place
 from headstart.data.dataset import Dataset, Finding, Item
 from headstart.data.modalities.base import BALL, Check, Look, Modality, Plain, Seen
 from headstart.data.passages import joined, surroundings
-from headstart.data.tokens import collate, encode, encode_place, pad_id, tokenizer
+from headstart.data.tokens import MULTIPLE, collate, encode, encode_place, pad_id, tokenizer
 from headstart.data.transforms.places import described
 from headstart.data.transforms.text import reworded
 from headstart.data.transforms.tfidf import tfidf
@@ -29,8 +29,6 @@ from headstart.nn.pooling import real_tokens
 
 Text = str | tuple[str, str] | Place
 EXCERPT: Final = 200
-STEP: Final = 8
-"""Lengths are rounded up to a multiple of this, so that few differ."""
 MANY: Final = 0.05
 """Share of texts from which on it is worth saying that they are cut."""
 
@@ -91,6 +89,10 @@ class TextModality(Modality[TextInput, Text]):
         """The text in other words, where that is asked for; a word stays where it stands."""
         return self.evaluation(kept if isinstance(kept, Place) else reworded(kept, augment, seed), contract)
 
+    def varies(self, augment: AugmentConfig) -> bool:
+        words = (augment.word_replace, augment.word_insert, augment.word_swap, augment.word_delete)
+        return any(words) or bool(augment.back_translation)
+
     def collate(self, views: Sequence[np.ndarray], contract: TextInput) -> Tensor:
         return collate(views, pad_id(contract), contract.length)
 
@@ -114,7 +116,7 @@ class TextModality(Modality[TextInput, Text]):
 
     def length(self, kept: Text, contract: TextInput) -> int:
         tokens = int(self.evaluation(kept, contract).shape[1])
-        return min(contract.length, -(-tokens // STEP) * STEP)
+        return min(contract.length, -(-tokens // MULTIPLE) * MULTIPLE)
 
     def about_plain(self, contract: TextInput) -> Plain:
         if contract.by_word:
