@@ -227,6 +227,7 @@ def _body(
     yield ""
     yield from dict.fromkeys(
         f"- Source: `{source.name}`, {source.origin}, licence {source.license}, sha256 {source.sha256 or 'not known'}"
+        + (f", languages {source.languages}" if source.languages else "")
         for source in sources
     )
     yield f"- Method `{method}`, seed {facts.seed}"

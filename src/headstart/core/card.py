@@ -199,7 +199,8 @@ class Architecture(Frozen):
 
 
 class SourceCard(Frozen):
-    """What is known of a source without loading it. pretrained: whether it has learned anything that can be carried
+    """What is known of a source without loading it. languages: of the texts that it was trained on, "" where it is not
+    of texts, or nothing is known. pretrained: whether it has learned anything that can be carried
     over; a network that has not is an architecture with random weights."""
 
     name: str
@@ -208,6 +209,7 @@ class SourceCard(Frozen):
     input: Input
     license: str
     trained_on: str
+    languages: str = ""
     origin: str
     sha256: str | None = None
     parameters: int | None = None

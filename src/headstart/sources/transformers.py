@@ -16,12 +16,13 @@ from headstart.core.errors import SourceError, UserError, unknown_name
 from headstart.core.extras import require
 from headstart.core.source import Availability, Source
 from headstart.nn.encoder import Encoder
-from headstart.sources import huggingface_hub, transformers_audio, transformers_image, transformers_text
+from headstart.sources import huggingface_hub, readme, transformers_audio, transformers_image, transformers_text
 from headstart.sources.catalog import hub_card
 from headstart.sources.library import Library
 from headstart.sources.measure import measure
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+README = "README.md"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 SENTENCES, POOLING = "sentence_bert_config.json", "1_Pooling/config.json"
 """What sentence-transformers adds to a folder: the length it was trained with, and how it pools."""
@@ -116,6 +117,13 @@ def _optional(name: str, file: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _readme(name: str) -> Path | None:
+    try:
+        return _file(name, README)
+    except UserError:
+        return None
+
+
 def _file(name: str, file: str) -> Path:
     """A file of a folder, or of a hub repository."""
     folder = Path(name)
@@ -141,15 +149,16 @@ class TransformersSource(Source):
     def _card(self) -> SourceCard:
         architecture, input = describe(self.model)
         parameters, width = measure(architecture, input)
-        local = Path(self.model).is_dir()
+        stated = readme.read(_readme(self.model))
         return SourceCard(
             name=f"transformers:{self.model}",
             modality=input.modality,
             architecture=architecture,
             input=input,
-            license="not stated" if local else "see its page on the hub",
-            trained_on="not stated" if local else "see its page on the hub",
-            origin=self.model if local else f"https://huggingface.co/{self.model}",
+            license=stated.license,
+            trained_on=stated.trained_on,
+            languages=stated.languages if input.modality == "text" else "",
+            origin=self.model if Path(self.model).is_dir() else f"https://huggingface.co/{self.model}",
             parameters=parameters,
             size_bytes=4 * parameters,
             width=width,
