@@ -28,6 +28,7 @@ from headstart.nn.encoder import Encoder
 from headstart.recipes.choose import suited
 from headstart.recipes.ensemble import ensemble
 from headstart.recipes.evaluate import evaluate
+from headstart.recipes.explain import explain
 from headstart.recipes.fit import fit
 from headstart.recipes.predict import predict
 from headstart.recipes.prepare import prepare
@@ -281,7 +282,9 @@ def test_slices_are_of_sentences(tagged: Path, tmp_path: Path) -> None:
     assert len(slices["gaps"]) == 1
 
 
-def test_what_words_cannot_have_is_refused_by_name(tagged: Path, tmp_path: Path) -> None:
+def test_what_words_cannot_have_is_refused_by_name(tagger: Run, tagged: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be explained yet"):
+        explain(tagger.path, "a lovely day")
     with pytest.raises(ConfigError, match=r"adversarial.attack=pgd moves whole texts"):
         fit(tagged, source=WordVectors(), out=tmp_path / "r", options={"adversarial.attack": "pgd"})
     assert not (tmp_path / "r").exists()

@@ -56,6 +56,11 @@ def explain(
     progress = progress or Silent()
     if method not in METHODS:
         raise ConfigError(unknown_name("way to explain", method, METHODS))
+    if loaded.task.by_word:
+        raise ConfigError(
+            f"{loaded.folder} predicts the words of a text, and what those rest on cannot be explained yet. Expected a "
+            "model that gives an answer to each item; headstart predict tells how sure it is of each."
+        )
     if target is not None and target not in loaded.task.outputs:
         raise ConfigError(unknown_name("label to explain", target, loaded.task.outputs))
     dataset = items_of(inputs, loaded.task.modality)
