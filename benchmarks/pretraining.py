@@ -42,8 +42,8 @@ def lines(name: str) -> list[tuple[str, str]]:
         text = data.decode()
     except UnicodeDecodeError:
         text = data.decode("cp1252")
-    pairs = dict(reversed(line.split(" ", 1)) for line in text.split("\n") if line.strip())
-    return [(label, words.strip()) for words, label in pairs.items()]
+    cut = (line.split(" ", 1) for line in text.split("\n") if line.strip())
+    return [(label, words) for words, label in {words.strip(): label for label, words in cut}.items()]
 
 
 def target(name: str, labelled: int, seed: int) -> tuple[Dataset, Dataset]:
@@ -136,7 +136,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         ["difference, paired", *(gain(row["ulmfit against scratch"]) for row in rows)],
         ["perplexity of next tokens", *(perplexity(row["next tokens"]) for row in rows)],
     ]
-    return markdown(header, lines)
+    found: str = markdown(header, lines)
+    return found
 
 
 def main() -> None:

@@ -92,6 +92,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark-startup": result("startup"),
     "results": result("results"),
     "cross-lingual": result("cross_lingual"),
+    "pretraining": result("pretraining"),
 }
 
 

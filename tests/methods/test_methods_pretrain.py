@@ -81,7 +81,7 @@ def test_masked_tokens_hide_whole_words_in_the_published_shares() -> None:
     assert torch.equal(shown[special], ids[special]), "a special token was hidden"
     asked = float(out[:, 1].sum()) / int((~special).sum())
     assert abs(asked - 0.15) < 0.02
-    hidden = int((shown == mask).sum()) / float(out[:, 1].sum())
+    hidden = int((shown == torch.tensor(mask)).sum()) / float(out[:, 1].sum())
     assert abs(hidden - 0.8) < 0.03
     swapped = int(((shown != ids) & (shown != mask)).sum()) / float(out[:, 1].sum())
     assert abs(swapped - 0.1) < 0.02
@@ -200,7 +200,7 @@ def test_auto_takes_what_suits_the_network(name: str) -> None:
     loss = task.loss(out, torch.zeros(3, 1))
     assert torch.isfinite(loss)
     assert task.metrics(np.zeros((3, 1)), out.detach().numpy())["loss"] == pytest.approx(float(loss.detach()), rel=1e-5)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
 
 

@@ -44,7 +44,7 @@ def test_a_text_is_its_last_state_and_the_maximum_and_mean_of_all() -> None:
         for row, length in enumerate((9, 4)):
             x = net.embedding(batch[row : row + 1, 0, :length])
             for layer in net.layers:
-                x = layer.cell(x)[0]  # type: ignore[operator, union-attr]
+                x = layer.cell(x)[0]  # type: ignore[operator]
             expected = torch.cat([x[0, -1], x[0].max(0).values, x[0].mean(0)])
             torch.testing.assert_close(found.pooled[row], expected)
     assert found.pooled.shape == (2, net.width)

@@ -21,6 +21,7 @@ from headstart.data.dataset import Dataset, Item, Role
 from headstart.recipes.fit import fit, resume
 from headstart.recipes.pretrain import PretrainedRun, pretrain
 from headstart.recipes.recipe import Recipe
+from headstart.recipes.tune import tune
 from headstart.sources import resolve
 from headstart.testing.sources import tiny_source, tiny_table_source, tiny_text_source
 
@@ -285,6 +286,28 @@ def test_labelled_data_gives_up_what_a_fit_would_test_on(tmp_path: Path) -> None
     fitted = fit(data, source=str(found.path), method="probe", verdict="none", out=tmp_path / "r")
     assert n["train"] + n["held_out"] == fitted.metrics["n"]["train"]
     assert {column.name for column in resolve(str(found.path)).card.input.columns} == {"n0", "n1", "n2", "c0"}  # type: ignore[union-attr]
+
+
+def test_what_stands_before_tags_is_learned_from_as_whole_texts(tmp_path: Path) -> None:
+    lines = []
+    for text in texts(80):
+        words = text.split()
+        tags = ["B-X" if word in ("film", "book", "food") else "O" for word in words]
+        lines += [*(f"{word} {tag}" for word, tag in zip(words, tags, strict=True)), ""]
+    data = file_of(tmp_path / "tags.conll", lines)
+    options = {**ONCE, "pretrain.epochs": 8, "pretrain.learning_rate": 3e-3}
+    found = fit(data, source=tiny_text_source(), method="probe", verdict="none", out=tmp_path / "r", options=options)
+    told = found.metrics["pretraining"]
+    assert told["n"]["train"] + told["n"]["held_out"] == found.metrics["n"]["train"] == 56
+    assert told["gain"]["value"] > 0
+    alone = pretrain(data, source=tiny_text_source(), epochs=1, out=tmp_path / "p", track=())
+    n = alone.metrics["pretraining"]["n"]
+    assert n["train"] + n["held_out"] == 56
+
+
+def test_tuning_does_not_pretrain_in_every_trial(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="every trial would learn the same again"):
+        tune(reviews(), source="minilm-l6", options=ONCE, out=tmp_path / "t")
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {

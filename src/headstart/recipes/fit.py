@@ -264,6 +264,7 @@ def _run(
                 baselines["scratch"], epochs = scratch_baseline(recipe, target, plain, place, budget, progress)
                 recipe = recipe.model_copy(update={"scratch_epochs": epochs})
                 folder.write_text(place / "recipe.yaml", recipe.to_yaml())
+        encoded += 0 if plain_bank is bank else plain_bank.encoded
         encoded += sum(b.encoded for b in baselines.values() if b.name != "no_transfer")
         return publish(
             Outcome(recipe, target, fitted, baselines, encoded, pretrained), place, recorder, progress, watch

@@ -35,6 +35,7 @@ from headstart.recipes.paths import absolute, fresh_folder
 from headstart.recipes.pretraining import Pretrained, Raw, gather, objective_of, pretrain_on
 from headstart.recipes.publish import PROBES, SCHEMA, environment
 from headstart.recipes.recipe import DataRecipe
+from headstart.sources.words import by_text
 from headstart.tracking.recorder import Recorder
 
 EPOCHS_FIRST: Final = 10
@@ -139,7 +140,7 @@ def pretrain(
     if isinstance(data, str | Path) and Path(data).suffix in (".yaml", ".yml"):
         recipe = PretrainRecipe.read(Path(data))
         dataset = _read(recipe.data)
-        chosen = suited(recipe.source, dataset, recipe.seed)
+        chosen = by_text(suited(recipe.source, dataset, recipe.seed))
     else:
         about = DataRecipe(
             path=data.name if isinstance(data, Dataset) else absolute(data),
@@ -149,7 +150,7 @@ def pretrain(
             split=split,
         )
         dataset = data if isinstance(data, Dataset) else _read(about)
-        chosen = suited(source, dataset, seed)
+        chosen = by_text(suited(source, dataset, seed))
         recipe = PretrainRecipe(
             headstart=__version__,
             data=about,
@@ -187,7 +188,7 @@ def resume(place: Path, *, progress: Progress | None = None) -> PretrainedRun:
         return PretrainedRun(place)
     recipe = PretrainRecipe.read(place / "recipe.yaml")
     dataset = _read(recipe.data)
-    chosen = suited(recipe.source, dataset, recipe.seed)
+    chosen = by_text(suited(recipe.source, dataset, recipe.seed))
     encoder, raw = _open(recipe, dataset, chosen, progress, watch)
     if raw.fingerprint != recipe.data.fingerprint or chosen.card.sha256 != recipe.source_sha256:
         what = f"the data at {recipe.data.path}" if raw.fingerprint != recipe.data.fingerprint else recipe.source

@@ -167,6 +167,11 @@ def _open(
     request: _Request, about: DataRecipe, space: Iterable[str] | Mapping[str, Any], progress: Progress
 ) -> _Opened:
     config = train_config(request.fixed)
+    if config.pretrain.epochs:
+        raise ConfigError(
+            "pretrain.epochs: every trial would learn the same again. Pretrain once, and tune from what comes of it: "
+            "headstart pretrain DATA --out runs/p, then headstart tune DATA --source runs/p"
+        )
     own = {key: value for key, value in request.fixed.items() if key.startswith(METHOD_PREFIX)}
     method = build(METHODS[request.method], own)
     if isinstance(request.data, Dataset):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headstart.core.card import Architecture, Input, SourceCard, TextInput, input_from_json
 from headstart.core.errors import SourceError
-from headstart.core.source import Availability, Source
+from headstart.core.source import Availability, Output, Source
 from headstart.core.types import Features
 from headstart.nn.encoder import Encoder
 from headstart.sources import LIBRARIES, build, resolve
@@ -81,6 +81,9 @@ class WordSource(Source):
     def classifier(self) -> Callable[[Features], Tensor] | None:
         return self.source.classifier()
 
+    def output_layer(self) -> Output | None:
+        return self.source.output_layer()
+
 
 def by_word(source: Source) -> Source:
     """A source of texts as a source of their words; itself where it is one. Its name and weights are those of
@@ -108,6 +111,9 @@ class TextSource(Source):
         encoder = self.source.load()
         assert isinstance(encoder, WordEncoder)
         return encoder.read
+
+    def output_layer(self) -> Output | None:
+        return self.source.output_layer()
 
 
 def by_text(source: Source) -> Source:
