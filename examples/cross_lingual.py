@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import headstart
@@ -119,7 +120,7 @@ def main() -> None:
         print(f"{language:9} {accuracy['value']:.3f} [{low:.3f}, {high:.3f}] of {found['n']['test']} sentences")
 
 
-def labelled(language: str, said: dict[str, tuple[str, ...]]) -> Dataset:
+def labelled(language: str, said: Mapping[str, tuple[str, ...]]) -> Dataset:
     items = [Item(f"{topic} {n}", text, topic) for topic, texts in said.items() for n, text in enumerate(texts)]
     return Dataset(language, tuple(items), modality="text")
 

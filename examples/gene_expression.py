@@ -28,18 +28,17 @@ def main() -> None:
     parser.add_argument("--source", default="mlp")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    columns = {"input": args.input, "label": args.label}
-    out = "runs/examples/gene_expression"
     with tempfile.TemporaryDirectory() as scratch:
         one, other = args.cohorts or [made(Path(scratch), "a", 0.0), made(Path(scratch), "b", 5.0)]
-        carry(one, other, args.source, args.seed, columns, out)
+        carry(one, other, args.source, args.seed, args.input, args.label)
 
 
-def carry(one: str, other: str, source: str, seed: int, columns: dict[str, str], out: str) -> None:
+def carry(one: str, other: str, source: str, seed: int, input: str, label: str) -> None:
     """A model of the one cohort, judged on the other and as the source of the other's own."""
-    first = headstart.fit(one, source=source, out=f"{out}/a", seed=seed, overwrite=True, **columns)
+    out = "runs/examples/gene_expression"
+    first = headstart.fit(one, source=source, out=f"{out}/a", seed=seed, overwrite=True, input=input, label=label)
     for how in ("source", "per-cohort"):
-        found = headstart.evaluate(first.path, other, standardise=how, **columns)
+        found = headstart.evaluate(first.path, other, standardise=how, input=input, label=label)
         print(f"A's model on B, standardised by {how}: {_words(found['test']['balanced_accuracy'])}")
     second = headstart.fit(
         other,
@@ -48,7 +47,8 @@ def carry(one: str, other: str, source: str, seed: int, columns: dict[str, str],
         options={"standardise": "per-cohort"},
         seed=seed,
         overwrite=True,
-        **columns,
+        input=input,
+        label=label,
     )
     print(f"B's model from A's, on B's test patients: {_words(second.metrics['test']['balanced_accuracy'])}")
     for name, row in second.metrics["baselines"].items():

@@ -8,14 +8,18 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.core.errors import MissingExtra
+from headstart.evaluation.explanation import Explanation, Word, Words
+from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.report import mistakes, plots, view
 from headstart.evaluation.report.content import Glimpse, ReportData
 from headstart.evaluation.report.write import write_report
+from headstart.tasks.classification import Classification
 
 NAMES = ("clothes", "binary", "many", "multilabel", "regression", "quantities", "hostile")
 VOID = {"meta", "link", "img", "br", "col"}
@@ -147,6 +151,41 @@ def test_worst_mistakes_are_the_confident_ones(reports: dict[str, ReportData]) -
     row = data.predictions.ids.index(shown[0]["id"])
     margin = data.predictions.scores.max(axis=1) - data.predictions.scores[range(372), data.predictions.targets]
     assert margin[row] == margin.max()
+
+
+@pytest.mark.parametrize("name", ["clothes", "multilabel", "quantities"])
+def test_what_is_explained_are_the_worst_mistakes_and_the_surest_answers(
+    name: str, reports: dict[str, ReportData]
+) -> None:
+    found = reports[name].predictions
+    chosen = mistakes.telling(found, 6)
+    assert len(set(chosen)) == 6
+    assert [found.ids[i] for i in chosen[:3]] == [one["id"] for one in mistakes.mistakes(reports[name])[:3]]
+    if name == "clothes":
+        right = found.scores.argmax(axis=1) == found.targets
+        assert right[chosen[3:]].all()
+        assert found.scores[chosen[3]].max() == found.scores[right].max()
+
+
+def test_the_surest_stand_in_where_there_are_few_mistakes() -> None:
+    task = Classification(("a", "b"))
+    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.8, 0.2]])
+    found = Predictions(task, tuple("wxyz"), np.array([0, 0, 0, 0]), scores)
+    assert mistakes.telling(found, 3) == [2, 0, 3]
+    assert mistakes.telling(found, 9) == [2, 0, 3, 1]
+
+
+def test_explanations_are_part_of_the_report(reports: dict[str, ReportData], tmp_path: Path) -> None:
+    data = reports["hostile"]
+    assert "What do its answers rest on?" not in made(data, tmp_path).text
+    words = Words(("good <b>film</b>",), (Word("good", 0, 4, 1.0), Word("film", 8, 12, -0.5)), 0.0)
+    name = data.task.outputs[0]
+    scores = dict.fromkeys(data.task.outputs, 0.1)
+    one = Explanation(data.predictions.ids[1], name, scores, name, 0.0, "integrated-gradients", 0.01, words)
+    page = made(replace(data, explained={1: one}), tmp_path)
+    assert "What do its answers rest on?" in page.text
+    assert "adds up to within 1.0%" in page.text
+    assert not page.of("b"), "what a text holds became a tag"
 
 
 def test_photos_can_be_left_out(reports: dict[str, ReportData], tmp_path: Path) -> None:

@@ -240,6 +240,20 @@ def test_numbers_are_explained_in_their_unit(tmp_path: Path, toy_photos: Path) -
     assert found.evidence.map.sum() == pytest.approx(found.value - start, abs=allowed)
 
 
+def test_a_run_explains_its_test_items_in_its_report(toy_photos: Path, tmp_path: Path) -> None:
+    found = headstart.fit(
+        toy_photos, source=tiny_source(), method="probe", out=tmp_path / "run", verdict="none", track=(), explain=3
+    )
+    page = (found.path / "report.html").read_text()
+    why = page[page.index('id="why"') :]
+    assert why[: why.index("</section>")].count("<article") == 3
+    assert why.count("<dt>Labelled</dt>") == 3
+    assert "explain: 3" in (found.path / "recipe.yaml").read_text()
+    with pytest.raises(ConfigError, match="--no-photos keeps them out"):
+        headstart.fit(toy_photos, source=tiny_source(), out=tmp_path / "other", explain=3, photos=False)
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_command_prints_a_drawing_and_writes_a_page_and_pictures(
     tmp_path: Path, toy_photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

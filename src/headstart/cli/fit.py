@@ -76,6 +76,9 @@ def command(
     track: str = typer.Option("tensorboard", metavar="NAMES", help="tensorboard, wandb, mlflow, with commas; or none."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run that is in --out."),
     photos: bool = typer.Option(True, "--photos/--no-photos", help="Whether the report shows photos."),
+    explain: int = typer.Option(
+        0, min=0, metavar="N", help="Explain so many test items in the report: the worst mistakes, the surest answers."
+    ),
     options: bool = typer.Option(False, "--options", help="List every --set key, also of the --method, and stop."),
     as_json: bool = Json,
 ) -> None:
@@ -112,6 +115,7 @@ def command(
                 track=tuple(name.strip() for name in track.split(",") if name.strip() not in ("", "none")),
                 overwrite=overwrite,
                 photos=photos,
+                explain=explain,
                 progress=progress,
             )
         except KeyboardInterrupt:

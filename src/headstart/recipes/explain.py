@@ -66,15 +66,23 @@ def explain(
     dataset = items_of(inputs, loaded.task.modality)
     for finding in unlike(loaded, dataset):
         progress.say(finding.message)
-    logits = np.concatenate(list(logits_of(loaded, dataset, progress=Silent())))
-    explained = []
-    for number, row in enumerate(loaded.scores_of(logits)):
-        explained.append(_explain(loaded, dataset, number, row, target, method))
-        progress.advance("explaining", number + 1, len(dataset))
+    explained = explain_items(loaded, dataset, target=target, method=method, progress=progress)
     if pictures is not None:
         explained = save_pictures(Path(pictures), explained)
     if out is not None:
         write_explanations(Path(out), explained, model=str(loaded.folder))
+    return explained
+
+
+def explain_items(
+    model: Loaded, dataset: Dataset, *, target: str | None = None, method: str = AUTO, progress: Progress
+) -> list[Explanation]:
+    """Why each item gets its answer. target, method: as in `explain`."""
+    logits = np.concatenate(list(logits_of(model, dataset, progress=Silent())))
+    explained = []
+    for number, row in enumerate(model.scores_of(logits)):
+        explained.append(_explain(model, dataset, number, row, target, method))
+        progress.advance("explaining", number + 1, len(dataset))
     return explained
 
 

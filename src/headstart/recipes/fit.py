@@ -19,6 +19,7 @@ from headstart import __version__
 from headstart.core.config import TrainConfig
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ArtifactError, ConfigError, UserError
+from headstart.core.extras import require
 from headstart.core.method import Method
 from headstart.core.options import METHOD_PREFIX, train_config
 from headstart.core.progress import Progress, Silent
@@ -71,6 +72,7 @@ def fit(
     track: Sequence[str] = ("tensorboard",),
     overwrite: bool = False,
     photos: bool = True,
+    explain: int = 0,
     progress: Progress | None = None,
     began: float | None = None,
 ) -> Run:
@@ -90,6 +92,7 @@ def fit(
         "none" neither.
     began: when the work began, by `time.time`, where that was before this call; a budget counts from then.
     out: a folder that does not exist yet; None makes one below `runs/`. photos: whether the report shows test photos.
+    explain: so many test items are explained in the report, the worst mistakes and the surest right answers.
 
     Raises UserError (DataError, SourceError, ConfigError, ...) before anything is written where the input is at fault.
     """
@@ -136,7 +139,10 @@ def fit(
             verdict=verdict,
             track=tuple(track),
             photos=photos,
+            explain=explain,
         )
+    if recipe.explain:
+        _require_explainable(recipe, dataset)
     if recipe.data.slice is not None:
         slice_values(dataset, recipe.data.slice)  # raises where no item has one, before anything is done
     _require_used(_method(recipe), recipe)  # raises where an option does not fit, before anything is done
@@ -391,6 +397,15 @@ def _read(data: DataRecipe) -> Dataset:
 
 def _suited(recipe: Recipe, dataset: Dataset) -> Source:
     return suited(recipe.source, dataset, recipe.seed, standardise=recipe.train.standardise)
+
+
+def _require_explainable(recipe: Recipe, dataset: Dataset) -> None:
+    """Raises UserError where test items cannot be explained in the report."""
+    if not recipe.photos:
+        raise ConfigError("--explain shows test items in the report, and --no-photos keeps them out. Give one of them.")
+    if dataset.kind in ("tags", "answers"):
+        raise ConfigError(f"labels of kind {dataset.kind} cannot be explained yet. Fit without --explain.")
+    require("captum", "explain", "explaining test items")
 
 
 def _method(recipe: Recipe) -> Method:

@@ -16,12 +16,15 @@ from torch import Tensor
 from headstart import __version__
 from headstart.artifacts import save as artifacts
 from headstart.artifacts.card import CardFacts
+from headstart.artifacts.load import load_model
 from headstart.artifacts.save import save_ensemble, save_model
 from headstart.core.progress import Progress
 from headstart.core.task import Task
 from headstart.evaluation.compare import Verdict, verdict
 from headstart.evaluation.evaluate import Evaluation, evaluate
+from headstart.evaluation.explanation import Explanation
 from headstart.evaluation.predictions import Predictions
+from headstart.evaluation.report.mistakes import telling
 from headstart.evaluation.report.write import write_report
 from headstart.evaluation.slices import Slices, evaluate_slices
 from headstart.losses.adversarial import robust_accuracy
@@ -32,6 +35,7 @@ from headstart.nn.entrance import entered, values_of
 from headstart.recipes import folder
 from headstart.recipes.baselines import Baseline
 from headstart.recipes.cost import Stopwatch, peak_memory_mb
+from headstart.recipes.explain import explain_items
 from headstart.recipes.fitted import Fitted, Member
 from headstart.recipes.page import report_data
 from headstart.recipes.prepare import Part, Target
@@ -139,7 +143,13 @@ def publish(outcome: Outcome, place: Path, recorder: Recorder, progress: Progres
         [verdicts[name] for name in ordered],
         metrics,
     )
-    write_report(place / "report.html", replace(content, slices=slices))
+    explained: dict[int, Explanation] = {}
+    if recipe.explain:
+        progress.stage("explaining")
+        indices = telling(predictions, recipe.explain)
+        found = explain_items(load_model(place / "model"), test.dataset.take(indices), progress=progress)
+        explained = dict(zip(indices, found, strict=True))
+    write_report(place / "report.html", replace(content, slices=slices, explained=explained))
     recorder.text("verdict", metrics["verdict"]["words"] if metrics["verdict"] else "not asked for")
     folder.discard_checkpoints(place)
     folder.write_json(place / "metrics.json", metrics)

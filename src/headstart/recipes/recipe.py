@@ -36,6 +36,7 @@ class Recipe(Frozen):
     budget: seconds that `method: auto` may take; None tries the same few moves always. further_sources: what it may use
         beside `source`. plan: the moves that it made; where they are given, they are made again and no clock is read.
     random_network: whether that baseline is measured; a budget may leave no room for it.
+    explain: how many test items are explained in the report.
     scratch_epochs: how long the from-scratch baseline trains under `verdict: full`; settled by its time budget in the
         first run.
     """
@@ -58,6 +59,7 @@ class Recipe(Frozen):
     scratch_epochs: int | None = None
     track: tuple[str, ...] = ("tensorboard",)
     photos: bool = True
+    explain: int = Field(0, ge=0)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

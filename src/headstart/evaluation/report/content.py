@@ -13,6 +13,7 @@ from headstart.core.types import Interval
 from headstart.data.dataset import Finding
 from headstart.evaluation.compare import Verdict
 from headstart.evaluation.evaluate import Evaluation
+from headstart.evaluation.explanation import Explanation
 from headstart.evaluation.predictions import Predictions
 from headstart.evaluation.slices import Slices
 
@@ -84,7 +85,8 @@ class ReportData:
     glimpse: index of a test item -> what is shown of it; called for the few items that are shown. None shows nothing of
         any. plural: what several items are called.
     pretraining: what was learned without labels first, as in `metrics.json`; None where nothing was.
-    slices: the metrics by group of items, where they were asked for.
+    slices: the metrics by group of items, where they were asked for. explained: index of a test item -> why it got its
+        answer, in the order in which they are shown.
     recipe: the text of recipe.yaml. environment: name -> version or fact.
     """
 
@@ -112,6 +114,7 @@ class ReportData:
     findings: Sequence[Finding] = ()
     pretraining: Mapping[str, Any] | None = None
     slices: Slices | None = None
+    explained: Mapping[int, Explanation] = field(default_factory=dict)
     glimpse: Callable[[int], Glimpse] | None = None
     plural: str = "items"
     next_steps: Sequence[NextStep] = ()

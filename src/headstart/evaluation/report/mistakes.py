@@ -25,20 +25,7 @@ def mistakes(data: ReportData) -> list[dict[str, Any]]:
         return []
     if found.units is not None:
         return _wrong_texts(task, found, found.units) if data.glimpse is not None else []
-    if task.kind == "single":
-        wrong = found.scores.argmax(axis=1) != found.targets
-        badness = found.scores.max(axis=1) - found.scores[np.arange(len(found.ids)), found.targets]
-        labels = [task.outputs[i] for i in found.targets]
-    elif task.kind == "multi":
-        wrong = ((found.scores > 0.5) != (found.targets > 0.5)).any(axis=1)
-        kept = np.clip(np.where(found.targets > 0.5, found.scores, 1 - found.scores), 1e-12, 1)
-        badness = -np.log(kept).sum(axis=1)
-        labels = task.decode(found.targets)
-    else:
-        spread = np.maximum(found.targets.std(axis=0), 1e-12)
-        badness = (np.abs(found.scores - found.targets) / spread).max(axis=1)
-        wrong = badness > 0
-        labels = task.decode(found.targets)
+    labels, (wrong, badness) = truths(found), _faults(found)
     worst = [int(i) for i in np.argsort(-badness, kind="stable") if wrong[i]][:MISTAKES]
     predicted = task.decode(found.scores[worst])
     shown = []
@@ -55,6 +42,38 @@ def mistakes(data: ReportData) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def truths(found: Predictions) -> list[Any]:
+    """The label of each item."""
+    if found.task.kind == "single":
+        return [found.task.outputs[i] for i in found.targets]
+    return found.task.decode(found.targets)
+
+
+def _faults(found: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) whether each item's answer is wrong, and (N,) how bad the answer is."""
+    if found.task.kind == "single":
+        wrong = found.scores.argmax(axis=1) != found.targets
+        return wrong, found.scores.max(axis=1) - found.scores[np.arange(len(found.ids)), found.targets]
+    if found.task.kind == "multi":
+        wrong = ((found.scores > 0.5) != (found.targets > 0.5)).any(axis=1)
+        kept = np.clip(np.where(found.targets > 0.5, found.scores, 1 - found.scores), 1e-12, 1)
+        return wrong, -np.log(kept).sum(axis=1)
+    spread = np.maximum(found.targets.std(axis=0), 1e-12)
+    badness = (np.abs(found.scores - found.targets) / spread).max(axis=1)
+    return badness > 0, badness
+
+
+def telling(found: Predictions, count: int) -> list[int]:
+    """Indices of the items that are most worth an explanation: the worst mistakes, half of `count` where there are so
+    many, then the surest answers that are right (of numbers the nearest)."""
+    wrong, badness = _faults(found)
+    worst = [int(i) for i in np.argsort(-badness, kind="stable") if wrong[i]]
+    doubt = 1 - found.scores.max(axis=1) if found.task.kind == "single" else badness
+    right = [int(i) for i in np.argsort(doubt, kind="stable") if not wrong[i] or found.task.kind == "number"]
+    first = worst[: max(count // 2, count - len(right))]
+    return first + [i for i in right if i not in first][: count - len(first)]
 
 
 def _wrong_texts(task: Task, found: Predictions, units: Units) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ import numpy as np
 from headstart.core.types import Interval
 from headstart.evaluation.names import metric_name
 from headstart.evaluation.report.content import ReportData
-from headstart.evaluation.report.mistakes import mistakes, plain
+from headstart.evaluation.report.evidence import shown
+from headstart.evaluation.report.mistakes import mistakes, plain, truths
 from headstart.evaluation.report.plots import (
     Axis,
     Band,
@@ -69,6 +70,7 @@ def page(data: ReportData) -> dict[str, Any]:
         "reliability": _reliability(data),
         "calibration": _calibration(data),
         "mistakes": mistakes(data),
+        "rows": _explained(data),
         "choices": _choices(data),
         "pretraining": None if data.pretraining is None else pretraining(data.pretraining),
         "notes": [(name.replace("_", " "), plain(value)) for name, value in data.notes.items()],
@@ -77,6 +79,11 @@ def page(data: ReportData) -> dict[str, Any]:
         "metric_name": metric_name,
         "figure": figure,
     }
+
+
+def _explained(data: ReportData) -> list[dict[str, Any]]:
+    labels = truths(data.predictions) if data.explained else []
+    return [shown(one, plain(labels[index])) for index, one in data.explained.items()]
 
 
 @dataclass(frozen=True)
