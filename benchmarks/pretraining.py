@@ -1,14 +1,16 @@
 """What learning from unlabelled texts is worth where few are labelled.
 
-Run:     python benchmarks/pretraining.py [--sets TREC,SST-2] [--labelled 200] [--epochs 3] [--lstm-epochs 6]
-Cost:    about an hour on one CPU core, most of it the recurrent network's pretraining
+Run:     python benchmarks/pretraining.py [--sets TREC,SST-2] [--labelled 200] [--unlabelled N] [--epochs 3]
+                 [--lstm-epochs 6]
+Cost:    about an hour on one idle CPU core, most of it the recurrent network's pretraining; a tenth with
+         --unlabelled 2000 --epochs 2 --lstm-epochs 3 --sets TREC
 Expect:  a table; it ends with an error only where a run fails, for pretraining need not help, and the table says so
 
-200 labelled texts train, 200 validate, the set's own test part tests; all other training texts are there without their
-labels. Two pairs are held against each other on the same test texts:
-minilm-l6 by lp-ft, as it is and after masked tokens on the unlabelled texts (a phase of the same fit); and a recurrent
-network from scratch (the same network, tokenizer and time) against ULMFiT: pretrained on the training texts of SST-2,
-TREC and Subj, gone on with on the target's own, then unfrozen gradually.
+200 labelled texts train, 200 validate, the set's own test part tests; all other training texts (N of each set at most)
+are there without their labels. Two pairs are held against each other on the same test texts: minilm-l6 by lp-ft, as it
+is and after masked tokens on the unlabelled texts (a phase of the same fit); and a recurrent network from scratch (the
+same network, tokenizer and time) against ULMFiT: pretrained on the training texts of SST-2, TREC and Subj, gone on with
+on the target's own, then unfrozen gradually.
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ def lines(name: str) -> list[tuple[str, str]]:
     return [(label, words) for words, label in {words.strip(): label for label, words in cut}.items()]
 
 
-def target(name: str, labelled: int, seed: int) -> tuple[Dataset, Dataset]:
-    """The labelled texts in their splits, and all training texts without labels."""
+def target(name: str, labelled: int, unlabelled: int, seed: int) -> tuple[Dataset, Dataset]:
+    """The labelled texts in their splits, and other training texts without labels."""
     train, test = map(lines, SETS[name])
     random.Random(seed).shuffle(train)
     parts: dict[Role, list[tuple[str, str]]] = {
@@ -58,9 +60,8 @@ def target(name: str, labelled: int, seed: int) -> tuple[Dataset, Dataset]:
     items = [
         Item(f"{role} {i}", text, label, role) for role, rows in parts.items() for i, (label, text) in enumerate(rows)
     ]
-    rest = train[labelled + VALIDATION :]
-    unlabelled = [Item(f"unlabelled {i}", text) for i, (_, text) in enumerate(rest)]
-    return Dataset(name, tuple(items), modality="text"), Dataset("the rest", tuple(unlabelled), "text", "none")
+    rest = [Item(f"unlabelled {i}", text) for i, (_, text) in enumerate(train[labelled + VALIDATION :][:unlabelled])]
+    return Dataset(name, tuple(items), modality="text"), Dataset("the rest", tuple(rest), "text", "none")
 
 
 def write(texts: Dataset, path: Path) -> Path:
@@ -69,15 +70,15 @@ def write(texts: Dataset, path: Path) -> Path:
     return path
 
 
-def language(folder: Path, epochs: int) -> headstart.PretrainedRun:
+def language(folder: Path, epochs: int, most: int) -> headstart.PretrainedRun:
     """The recurrent network, pretrained on training texts of all sets."""
-    texts = [Item(f"{name} {i}", text) for name in CORPUS for i, (_, text) in enumerate(lines(name))]
+    texts = [Item(f"{name} {i}", text) for name in CORPUS for i, (_, text) in enumerate(lines(name)[:most])]
     corpus = Dataset("SST-2, TREC and Subj", tuple(texts), "text", "none")
     return headstart.pretrain(corpus, source="lstm", epochs=epochs, out=folder, track=())
 
 
 def measure(name: str, args: argparse.Namespace, lstm: Path, scratch: Path) -> dict[str, Any]:
-    data, rest = target(name, args.labelled, args.seed)
+    data, rest = target(name, args.labelled, args.unlabelled, args.seed)
     file = write(rest, scratch / f"{name}.txt")
     again = {"pretrain.epochs": args.epochs, "pretrain.data": str(file)}
     common: dict[str, Any] = {"seed": args.seed, "track": ()}
@@ -144,13 +145,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default="TREC,SST-2")
     parser.add_argument("--labelled", type=int, default=200)
+    parser.add_argument("--unlabelled", type=int, default=100_000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--lstm-epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        lstm = language(scratch / "lstm", args.lstm_epochs)
+        lstm = language(scratch / "lstm", args.lstm_epochs, args.unlabelled)
         print(lstm.summary(), flush=True)
         rows = []
         for name in args.sets.split(","):

@@ -533,3 +533,26 @@ def test_what_the_classes_are_of_each_kind_of_label() -> None:
     tags = Dataset("t", (Item("a", ("x", "y"), ("O", "B-PER")), Item("b", ("z",), None)), "text", "tags")
     assert tags.classes == ("B-PER", "O")
     assert Dataset("q", (Item("a", ("why?", "so"), ((0, "so"),)),), "text", "answers").classes == ()
+
+
+def test_data_without_labels_is_read_where_labels_are_not_needed(tmp_path: Path) -> None:
+    lines = tmp_path / "texts.txt"
+    lines.write_bytes("first\n\n  second text \nthird".encode("utf-8-sig"))
+    found = read_dataset(lines, labelled=False)
+    assert [(item.id, item.input) for item in found.items] == [
+        ("line 1", "first"),
+        ("line 3", "second text"),
+        ("line 4", "third"),
+    ]
+    assert (found.kind, found.modality) == ("none", "text")
+    table = tmp_path / "t.csv"
+    table.write_text("text,source\na good long film,web\na bad long book,web\n")
+    found = read_dataset(table, labelled=False, input="text")
+    assert (found.kind, found.labels) == ("none", [None, None])
+    cells = tmp_path / "c.csv"
+    cells.write_text("a,b\n1,red\n2,blue\n3,red\n4,red\n")
+    found = read_dataset(cells, labelled=False)
+    assert (found.kind, found.modality, found.columns) == ("none", "table", ("a", "b"))
+    cells.write_text("a,b,label\n1,2.5,x\n2,3.5,y\n")
+    found = read_dataset(cells, labelled=False)
+    assert (found.kind, found.columns, found.labels) == ("class", ("a", "b"), ["x", "y"])

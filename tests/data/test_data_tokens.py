@@ -97,3 +97,23 @@ def test_a_tokenizer_that_is_not_here_is_said() -> None:
 def test_a_tokenizer_that_is_none_is_said() -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         tokens.tokenizer(TextInput(tokenizer=assets.keep(b"{}")))
+
+
+def test_a_tokenizer_of_ones_own_spells_what_it_never_met() -> None:
+    texts = [f"the {word} film" for word in ("good", "bad", "good")] * 5 + ["很好的书"]
+    made = tokens.train_tokenizer(texts, 400)
+    assert made == tokens.train_tokenizer(iter(texts), 400), "the same texts gave another tokenizer"
+    contract = TextInput(tokenizer=assets.keep(made), length=64)
+    found = tokens.tokenizer(contract)
+    assert found.encode("The GOOD film").tokens == ["[BOS]", "Ġthe", "Ġgood", "Ġfilm", "[EOS]"]
+    unknown = found.encode("œuvre 书, zzz")
+    assert found.decode(unknown.ids) == " œuvre 书 , zzz"
+    pair = tokens.encode([("good", "bad film")], contract)[0]
+    assert pair[1].tolist() == [0, 0, 0, 1, 1, 1]
+    assert tokens.pad_id(contract) == 0
+    assert {found.id_to_token(i) for i in tokens.special_ids(contract)} == {"[PAD]", "[BOS]", "[SEP]", "[EOS]"}
+    assert tokens.mask_id(contract) is None
+
+
+def test_the_mask_token_of_a_tokenizer() -> None:
+    assert tokens.mask_id(contract()) == tokens.tokenizer(contract()).token_to_id("[MASK]")

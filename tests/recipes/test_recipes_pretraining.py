@@ -366,6 +366,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
         ConfigError,
         "takes items of the modality table",
     ),
+    "no labels": (
+        lambda p: fit(file_of(p / "t.txt", texts(9)), source=tiny_text_source(), out=p / "r"),
+        DataError,
+        "t.txt has no labels to learn from",
+    ),
     "no texts yet": (lambda p: resolve("lstm").load(), SourceError, "has none yet"),
 }
 

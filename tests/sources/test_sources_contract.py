@@ -12,9 +12,14 @@ import torch
 import torchvision
 import transformers
 
-from headstart.core.card import TableInput
+from headstart.core import assets
+from headstart.core.card import TableInput, TextInput
 from headstart.core.source import Source
+from headstart.data.dataset import Dataset, Item
+from headstart.data.tokens import train_tokenizer
+from headstart.recipes.pretrain import pretrain
 from headstart.sources import PACKS, resolve
+from headstart.sources.recurrent import RecurrentNetwork
 from headstart.sources.spectrogram import heard
 from headstart.sources.tables import TableNetwork
 from headstart.testing.models import save_tiny_model
@@ -87,6 +92,22 @@ def table_network(name: str) -> Source:
     return TableNetwork(name, contract)
 
 
+def recurrent_network(folder: Path) -> Source:
+    tokenizer = assets.keep(train_tokenizer(["good film, bad food", "a warm bright night", "中国人"], 300))
+    return RecurrentNetwork("lstm", TextInput(tokenizer=tokenizer, length=32))
+
+
+def pretrained_run(folder: Path) -> Source:
+    run = pretrain(
+        Dataset("texts", tuple(Item(str(i), f"good film {i}") for i in range(20)), "text", "none"),
+        source=recurrent_network(folder),
+        epochs=1,
+        out=folder / "run",
+        track=(),
+    )
+    return resolve(str(run.path))
+
+
 def earlier_run(folder: Path) -> Source:
     save_tiny_model(folder / "run" / "model")
     return resolve(str(folder / "run"))
@@ -115,6 +136,8 @@ MAKERS: dict[str, Callable[[Path], Source]] = {
     "ft-transformer": lambda folder: table_network("ft-transformer"),
     "tiny audio": lambda folder: tiny_audio_source(3),
     "heard": lambda folder: heard(tiny_source(3), 1.0),
+    "lstm": recurrent_network,
+    "pretrained run": pretrained_run,
     "run": earlier_run,
 }
 

@@ -174,6 +174,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> bytes:
     before = library.pre_tokenizers
     found.normalizer = library.normalizers.BertNormalizer(strip_accents=False)
     found.pre_tokenizer = before.Sequence([before.BertPreTokenizer(), before.ByteLevel(use_regex=False)])
+    found.decoder = library.decoders.ByteLevel()
     trainer = library.trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=2,
