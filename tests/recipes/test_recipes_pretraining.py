@@ -285,6 +285,11 @@ def test_labelled_data_gives_up_what_a_fit_would_test_on(tmp_path: Path) -> None
     n = found.metrics["pretraining"]["n"]
     fitted = fit(data, source=str(found.path), method="probe", verdict="none", out=tmp_path / "r")
     assert n["train"] + n["held_out"] == fitted.metrics["n"]["train"]
+    some = tmp_path / "some.csv"
+    head, *rows = data.read_text().splitlines()
+    some.write_text("\n".join([head, *rows[:60], *(row.rpartition(",")[0] + "," for row in rows[60:])]))
+    n = pretrain(some, source="mlp", epochs=1, out=tmp_path / "q", track=()).metrics["pretraining"]["n"]
+    assert n["train"] + n["held_out"] == 42 + 40, "rows without a label serve, too"
     assert {column.name for column in resolve(str(found.path)).card.input.columns} == {"n0", "n1", "n2", "c0"}  # type: ignore[union-attr]
 
 

@@ -352,7 +352,7 @@ def _raw(recipe: Recipe, target: Target, encoder: Encoder, source: Source, progr
     objective_of(reader_of(encoder), config.objective, source.card.name)
     progress.stage("reading what to learn from without labels")
     own, *away = (target.parts[role].given for role in ROLES)
-    more = read_dataset(config.data, input=recipe.data.input, labelled=False) if config.data else None
+    more = [read_dataset(config.data, input=recipe.data.input, labelled=False)] if config.data else []
     return gather(own, by_text(source).card.input, seed=recipe.seed, more=more, away=away)
 
 

@@ -290,14 +290,18 @@ def _open(
     with watch("data"):
         dataset.require_items()
         own = dataset.with_items(training_items(dataset, recipe.seed))
-        if len(own) < len(dataset):
+        mine = {item.id for item in own.items}
+        spare = dataset.where(lambda item: item.label is None and item.split in (None, "train") and item.id not in mine)
+        mine |= {item.id for item in spare.items}
+        away = dataset.where(lambda item: item.id not in mine)
+        if away.items:
             progress.say(
-                f"{len(dataset) - len(own)} of {len(dataset)} items are left out: they validate or test a fit to this "
-                f"data with seed {recipe.seed}."
+                f"{len(away)} of {len(dataset)} items are left out: they validate or test a fit to this data with seed "
+                f"{recipe.seed}."
             )
-        more = read_dataset(config.data, input=recipe.data.input, labelled=False) if config.data else None
-        away = [dataset.with_items([item for item in dataset.items if item not in set(own.items)])] if more else []
-        return encoder, gather(own, source.card.input, seed=recipe.seed, more=more, away=away)
+        more = [read_dataset(config.data, input=recipe.data.input, labelled=False)] if config.data else []
+        more += [spare] if spare.items else []
+        return encoder, gather(own, source.card.input, seed=recipe.seed, more=more, away=[away])
 
 
 def _config(options: Mapping[str, Any], objective: str, epochs: int | None, *, first: bool) -> TrainConfig:

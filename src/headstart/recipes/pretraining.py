@@ -114,19 +114,20 @@ def objective_of(encoder: Encoder, name: str, source: str) -> type[Pretext]:
 
 
 def gather(
-    own: Dataset, contract: Input, *, seed: int, more: Dataset | None = None, away: Sequence[Dataset] = ()
+    own: Dataset, contract: Input, *, seed: int, more: Sequence[Dataset] = (), away: Sequence[Dataset] = ()
 ) -> Raw:
     """Items to learn from, without their labels; a tenth, 1,000 at most, is held out.
 
     own: items that may be seen. more: further ones; those that are equal, or nearly equal, to an item of `away` are
     left out. Raises DataError for items that cannot be read, or of another modality.
     """
-    if more is not None and more.modality != own.modality:
-        raise DataError(
-            f"{more.name} holds {MODALITIES[more.modality].plural}, and {own.name} {MODALITIES[own.modality].plural}. "
-            "Give pretrain.data more of the same kind."
-        )
-    parts = [own, *([more] if more is not None else []), *(away if more is not None else ())]
+    for one in more:
+        if one.modality != own.modality:
+            raise DataError(
+                f"{one.name} holds {MODALITIES[one.modality].plural}, and {own.name} "
+                f"{MODALITIES[own.modality].plural}. Give pretrain.data more of the same kind."
+            )
+    parts = [own, *more, *(away if more else ())]
     renamed = [
         replace(i, id=f"{k}: {i.id}", label=None, split=None) for k, part in enumerate(parts) for i in part.items
     ]
@@ -134,7 +135,7 @@ def gather(
     tuple(MODALITIES[contract.modality].fits(whole, contract))  # raises where a network cannot take them
     seen = survey(whole, contract, for_training=False)
     seen.require_sound()
-    end_own, end = len(own), len(own) + (len(more) if more is not None else 0)
+    end_own, end = len(own), len(own) + sum(map(len, more))
     near_away = {i for group in seen.near_duplicate_groups if max(group) >= end for i in group}
     wanted = [i for i in range(end) if i < end_own or i not in near_away]
     place = {old: new for new, old in enumerate(wanted)}
@@ -150,7 +151,7 @@ def gather(
     )
     held = divided.where(lambda item: item.split != "train")
     groups = [item.group for item in held.items]
-    name = own.name if more is None else f"{own.name} and {more.name}"
+    name = " and ".join(dict.fromkeys(part.name for part in (own, *more)))
     return Raw(
         name,
         Batches(divided.split("train"), seen.kept, contract),
