@@ -32,7 +32,6 @@ from common import HEADSTART, RESULTS, ROOT, Ended, machine, markdown, timed
 from time_to_accuracy import pneumoniamnist, written
 
 from headstart.core.cache import cache_dir
-from headstart.evaluation.evaluate import statistic
 from headstart.metrics.intervals import bootstrap, wilson
 from headstart.metrics.paired import bootstrap_difference
 from headstart.metrics.resampling import once
@@ -297,7 +296,7 @@ class Cohorts:
         ours = np.array([[answer["scores"][name] for name in ("0", "1")] for answer in answers])
         simple = fit_linear(rows, wanted, "single", 2).logits(others)
         metric, task = "balanced_accuracy", Classification(("0", "1"), "table")
-        mine, plain = (statistic(task, truth, scores, metric) for scores in (ours, simple))
+        mine, plain = (task.statistic(truth, scores, only=metric) for scores in (ours, simple))
         gain = bootstrap_difference(mine, plain, metric, len(truth)).gain
         found = {
             "metric": metric,
