@@ -40,12 +40,14 @@ from headstart.tasks.classification import Classification
 
 SHARED = ROOT.parent / "shared" / "data"
 KEPT = RESULTS / "results.json"
+ARTICLES = np.random.default_rng(0).permutation(48).tolist()
+"""Of XQuAD, in the order in which they train, validate and test."""
 Rows = list[dict[str, str]]
 Tables = Callable[[Path], dict[str, Path]]
 """Writes tables, or a folder, below the folder that is given, and says where: by the name of the fold, "" for none."""
 Found = dict[str, Any]
-"""A row: `metric`, `n`, `value`, `low`, `high`, `simple`, `seconds`, and `folds`: by name the same of each, with
-`source`, `method` and `verdict`."""
+"""A row: `metric`, `n`, `value`, `low`, `high`, `simple` (None where it was not made), `seconds`, and `folds`: by name the
+same of each, with `source`, `method` and `verdict`."""
 
 
 def table(path: Path, rows: Rows) -> Path:
@@ -104,6 +106,19 @@ def waimai(scratch: Path) -> dict[str, Path]:
         ]
     order = np.random.default_rng(0).permutation(len(rows))[:4000]
     return {"": table(scratch / "reviews.csv", [rows[i] for i in sorted(order.tolist())])}
+
+
+def entities(*parts: str) -> Tables:
+    """A folder of CoNLL files as it is."""
+    return lambda scratch: {"": SHARED.joinpath(*parts)}
+
+
+def xquad(language: str) -> list[dict[str, Any]]:
+    """48 articles with their questions, the same in each language, in SQuAD's form."""
+    articles: list[dict[str, Any]] = json.loads(
+        gzip.decompress((SHARED / "xquad" / f"xquad.{language}.json.gz").read_bytes())
+    )["data"]
+    return articles
 
 
 # ---- sound
@@ -211,6 +226,20 @@ def fitted(data: Path, scratch: Path, out: Path, *options: str) -> Found:
     }
 
 
+def answered(*command: str, scratch: Path) -> tuple[Any, float]:
+    """What `headstart COMMAND --json` prints, and the seconds of its process."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        [HEADSTART, *command, "--json"],
+        env=os.environ | {"HEADSTART_CACHE": str(fresh(scratch))},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise Ended(f"headstart {' '.join(command)}\nended with {done.returncode}:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout), time.perf_counter() - started
+
+
 def fresh(scratch: Path) -> Path:
     """A cache with the sources of this machine and no features."""
     cache = scratch / "cache"
@@ -284,15 +313,9 @@ class Cohorts:
         standardised by itself. The verdict is by the paired bootstrap of the difference."""
         (train, wanted), (test, truth) = (cohort_rows(name) for name in (self.first, self.second))
         rows, others = ((x - x.mean(0)) / x.std(0) for x in (train, test))
-        command = [HEADSTART, "predict", str(model), str(cohort(self.second)), "--standardise", "per-cohort", "--json"]
-        started = time.perf_counter()
-        done = subprocess.run(
-            command, env=os.environ | {"HEADSTART_CACHE": str(fresh(scratch))}, capture_output=True, text=True
+        answers, seconds = answered(
+            "predict", str(model), str(cohort(self.second)), "--standardise", "per-cohort", scratch=scratch
         )
-        if done.returncode:
-            raise Ended(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr[-4000:]}")
-        seconds = time.perf_counter() - started
-        answers = json.loads(done.stdout)
         ours = np.array([[answer["scores"][name] for name in ("0", "1")] for answer in answers])
         simple = fit_linear(rows, wanted, "single", 2).logits(others)
         metric, task = "balanced_accuracy", Classification(("0", "1"), "table")
@@ -308,6 +331,39 @@ class Cohorts:
         return found, seconds
 
 
+@dataclass(frozen=True)
+class Languages:
+    """Questions on English articles, 32 of them to train and 6 to validate; 10 test, in English and in the others."""
+
+    options: tuple[str, ...]
+
+    def run(self, name: str, scratch: Path) -> dict[str, Found]:
+        folder = scratch / "english"
+        folder.mkdir()
+        articles = [xquad("en")[i] for i in ARTICLES]
+        for split, part in (("train", articles[:32]), ("dev", articles[32:38]), ("test", articles[38:])):
+            (folder / f"{split}.json").write_text(json.dumps({"data": part}))
+        one = fitted(folder, scratch, scratch / "run", *self.options)
+        rows = {f"{name}, en": together({"": one})}
+        print(f"{name}, en: {one['value']:.3f}", flush=True)
+        for language in ("de", "es", "ru", "ar", "zh"):
+            data = scratch / f"{language}.json"
+            data.write_text(json.dumps({"data": [xquad(language)[i] for i in ARTICLES[38:]]}))
+            judged, seconds = answered("evaluate", str(scratch / "run"), str(data), scratch=scratch)
+            found = {
+                "metric": one["metric"],
+                "n": judged["n"]["test"],
+                **judged["test"][one["metric"]],
+                "simple": None,
+                "seconds": seconds,
+                "source": one["source"],
+                "method": "evaluate",
+                "verdict": "-",
+            }
+            rows[f"{name}, {language}"] = together({"": found})
+        return rows
+
+
 SETS: dict[str, Set] = {
     "sst2": Plain(
         of_lines({"train": "stsa.binary.train.gz", "validation": "stsa.binary.dev.gz", "test": "stsa.binary.test.gz"}),
@@ -317,6 +373,12 @@ SETS: dict[str, Set] = {
     "subj": Plain(of_lines({"all": "subj.all.gz"}), ("--budget", "300s")),
     "thucnews_titles": Plain(thucnews, ("--budget", "300s")),
     "chinese_sentiment": Plain(waimai, ("--budget", "300s")),
+    **{
+        f"crossner, {domain}": Plain(entities("crossner", domain), ("--source", "minilm-l6"))
+        for domain in ("politics", "science", "music", "literature", "ai")
+    },
+    "wnut17": Plain(entities("wnut17"), ("--source", "minilm-l6")),
+    "xquad": Languages(("--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=6")),
     "fsdd_1200": Plain(fsdd, ("--budget", "180s")),
     "esc10": Plain(esc10, ("--budget", "180s")),
     "pneumoniamnist": Plain(xrays, ("--budget", "180s")),
@@ -329,6 +391,7 @@ KNOWN: Mapping[str, tuple[str, str]] = {
     "trec": ("tf-idf .888", "CNN .936 (Kim 2014)"),
     "subj": ("tf-idf .910", "CNN .934 (Kim 2014)"),
     "thucnews_titles": ("tf-idf of letters .864", ""),
+    "wnut17": ("", "best of the shared task .419 (Derczynski et al. 2017)"),
     "fsdd_1200": ("log-mel .515 to .83", ""),
     "esc10": ("random forest .742", "humans .957 (Piczak 2015)"),
     "pneumoniamnist": ("pixels .822", "ResNet-18 .854 (Yang et al. 2023)"),
@@ -365,7 +428,7 @@ def text(result: Mapping[str, Any]) -> str:
                 name,
                 row["metric"].replace("_", " "),
                 f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-                f"{row['simple']:.3f}",
+                "-" if row["simple"] is None else f"{row['simple']:.3f}",
                 band,
                 published,
                 ", ".join(f"{v} {verdicts.count(v)}" for v in dict.fromkeys(verdicts))
@@ -418,7 +481,7 @@ def main(arguments: Iterable[str]) -> None:
         KEPT.write_text(json.dumps(result, indent=1) + "\n")
         KEPT.with_suffix(".md").write_text(text(result))
         for row, found in result["sets"][name].items():
-            print(f"{row}: {found['value']:.3f} in {found['seconds']:.0f} s, simple {found['simple']:.3f}", flush=True)
+            print(f"{row}: {found['value']:.3f} in {found['seconds']:.0f} s, simple {found['simple']}", flush=True)
     print("\n" + text(result))
     if lines := contradictions(result["rows"]):
         raise SystemExit("\n".join(lines))
