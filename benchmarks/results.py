@@ -46,8 +46,8 @@ Rows = list[dict[str, str]]
 Tables = Callable[[Path], dict[str, Path]]
 """Writes tables, or a folder, below the folder that is given, and says where: by the name of the fold, "" for none."""
 Found = dict[str, Any]
-"""A row: `metric`, `n`, `value`, `low`, `high`, `simple` (None where it was not made), `seconds`, and `folds`: by name the
-same of each, with `source`, `method` and `verdict`."""
+"""A row: `metric`, `n`, `value`, `low`, `high`, `simple` (None where it was not made), `seconds`, and `folds`: by name
+the same of each, with `source`, `method` and `verdict`."""
 
 
 def table(path: Path, rows: Rows) -> Path:
@@ -379,8 +379,8 @@ SETS: dict[str, Set] = {
     },
     "wnut17": Plain(entities("wnut17"), ("--source", "minilm-l6")),
     "xquad": Languages(("--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=6")),
-    "fsdd_1200": Plain(fsdd, ("--budget", "180s")),
-    "esc10": Plain(esc10, ("--budget", "180s")),
+    "fsdd_1200": Plain(fsdd, ("--budget", "60s")),
+    "esc10": Plain(esc10, ("--budget", "120s")),
     "pneumoniamnist": Plain(xrays, ("--budget", "180s")),
     "golub": Plain(leukaemia, ("--label", "label")),
     "breast, VDX to NKI": Cohorts("vdx", "nki"),

@@ -118,6 +118,19 @@ def test_sources_side_by_side_and_averaged_weights(toy_photos: Path, sources: tu
     assert all(row["validation"] is not None for row in run.metrics["tried"])
 
 
+def test_a_linear_head_that_cross_validation_does_not_speak_for_costs_no_look(
+    toy_photos: Path, sources: tuple[str, str], tmp_path: Path
+) -> None:
+    name = resolve(sources[0]).card.name
+    probe = {"kind": "probe", "sources": [name]}
+    tune = {"kind": "tune", "sources": [name], "method": "lp-ft", "epochs": 1}
+    recipe = plan(probe, probe, tune, out=tmp_path / "recipe.yaml", data=toy_photos, sources=sources[:1])
+    _, again, tuned = fit(recipe, out=tmp_path / "run", track=()).metrics["tried"]
+    assert "no question was asked" in again["why"]
+    assert not again["kept"]
+    assert "at look 1" in tuned["why"]
+
+
 def test_a_model_of_several_sources_is_saved_and_answers(
     toy_photos: Path, sources: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,13 +85,17 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something that could be shipped. answer: (N, K) logits of a part. validation: those of the validation items."""
+    """Something that could be shipped. answer: (N, K) logits of a part. validation: those of the validation items.
+
+    held_out: of a linear head, the mean loss of training items, each under the head of the folds that it is not in.
+    """
 
     move: Move
     members: tuple[Member, ...]
     answer: Callable[[Role], np.ndarray]
     validation: np.ndarray
     loop: TrainingLoop | None = None
+    held_out: float | None = None
 
 
 @dataclass
@@ -154,6 +158,7 @@ class Search:
         self._story = Story(place)
         self._champion: Candidate | None = None
         self._tuned: dict[str, list[Candidate]] = {}
+        self._looks = 0
         self._choices: list[Choice] = []
 
     @property
@@ -289,7 +294,11 @@ class Search:
         config = _config(self._recipe.train, move)
         loop = self._loop(entrant, config)
         make_method(name, options).fit(loop.model, loop)
-        return self._candidate(move, entrant, loop)
+        candidate = self._candidate(move, entrant, loop)
+        if move.kind != "probe":
+            return candidate
+        note = loop.notes["probe"]
+        return replace(candidate, held_out=dict(note["curve"]).get(note["C"]))
 
     def _entrant(self, name: str) -> Entrant:
         while name not in self._entrants and self._others:
@@ -351,7 +360,8 @@ class Search:
         def answer(role: Role) -> np.ndarray:
             return fit.logits(side_by_side(role))
 
-        return Candidate(move, tuple(members), answer, answer("validation"))
+        held_out = fit.curve.get(fit.strength)
+        return Candidate(move, tuple(members), answer, answer("validation"), held_out=held_out)
 
     def _soup(self, move: Move) -> Candidate:
         """The mean of the weights of every fine-tuned network of a source (Wortsman et al. 2022)."""
@@ -371,18 +381,28 @@ class Search:
     # -- judging -----------------------------------------------------------------------------------------------
 
     def _judge(self, candidate: Candidate) -> tuple[bool, str]:
-        """Whether the candidate replaces the champion, and why."""
+        """Whether the candidate replaces the champion, and why.
+
+        Of two linear heads, cross-validation on training items says which could be better before validation items are
+        asked: a question that is spared leaves more for the others.
+        """
         if self._champion is None:
             return True, "the first"
+        mine, theirs = candidate.held_out, self._champion.held_out
+        if mine is not None and theirs is not None and mine >= theirs:
+            return False, f"its loss in cross-validation is no lower ({mine:.3g}, {theirs:.3g}): no question was asked"
         part = self._first.target.parts["validation"]
         if not len(part):
             return False, "there are no validation items to compare on"
-        looks = len(self._choices)
+        self._looks += 1
         found = evidence(
-            self._losses(self._champion.validation), self._losses(candidate.validation), looks=looks, groups=part.groups
+            self._losses(self._champion.validation),
+            self._losses(candidate.validation),
+            looks=self._looks,
+            groups=part.groups,
         )
         better = (self._score(candidate) - self._score(self._champion)) * direction(self._metric)
-        words = f"p = {found.p_value:.3g}, to be below {found.level:.3g} at look {looks}"
+        words = f"p = {found.p_value:.3g}, to be below {found.level:.3g} at look {self._looks}"
         if found.convinces and better < 0:
             return False, f"its loss is lower ({words}), but its {self._metric} is worse"
         return found.convinces, words
