@@ -2,14 +2,16 @@
 
 Run:     python benchmarks/ranking.py [TARGET ...] [--sources NAME,...] [--items 200] [--seeds 0]
 Cost:    about an hour on 2 CPU cores for six targets and five sources, most of it fine-tuning the large ones
-Expect:  a table of scores; the default, probe, is beaten by no naive ranking and not by the peer
+Expect:  a table of scores; the default, probe, is beaten by no naive ranking and not by the peer: no score's interval
+         of the difference to it is above 0
 
 Each source is fine-tuned on each target with `fit(method="lp-ft")`, and judged on the target's test items. How well a
 score foretells that is its weighted Kendall tau (Vigna 2015), in which the sources at the top count most, and its
 regret: the accuracy that is lost by taking the source it ranks first. Scores see the same training items as
 fine-tuning. A source for which a score is not defined is ranked last by it, as whoever had that score alone would; a
-score that tells none apart has tau 0. Intervals: targets, and the test items within each, are drawn anew. What is
-finished is kept in the result and not done again.
+score that tells none apart has tau 0. Intervals: targets, and the test items within each, are drawn anew, the same for
+all scores, so that a score's distance to the default has an interval of its own. What is finished is kept in the result
+and not done again.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from headstart.sources import resolve
 
 PACKS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1", "vgg16-craft")
 PEER = ("overlap-index", "overlap-index-held-out")
+DEFAULT = "probe"
 NAIVE = ("parameters", "source-accuracy")
 VERTEBRAE = "vertebrae==1.1.0"
 RESAMPLES = 1000
@@ -190,15 +193,21 @@ def foretold(cells: Mapping[str, Mapping[str, Any]], seed: int = 0) -> list[dict
         draws.append([(t, right[t][:, :, i].mean(axis=(1, 2))) for t, i in zip(drawn_targets, items, strict=True)])
     point = [(target, right[target].mean(axis=(1, 2))) for target in targets]
     rows = []
+
+    def drawn_taus(name: str) -> np.ndarray:
+        return np.array([np.mean([tau(scores[t][name], accuracy) for t, accuracy in draw]) for draw in draws])
+
+    default = drawn_taus(DEFAULT)
     for name in (*SCORERS, *PEER):
         taus = {target: tau(scores[target][name], accuracy) for target, accuracy in point}
-        sampled = [np.mean([tau(scores[t][name], accuracy) for t, accuracy in draw]) for draw in draws]
+        sampled = drawn_taus(name)
         lost = [np.mean([regret(scores[t][name], accuracy) for t, accuracy in draw]) for draw in draws]
         rows.append(
             {
                 "score": name,
                 "tau": float(np.mean(list(taus.values()))),
                 "interval": np.quantile(sampled, [0.025, 0.975]).tolist(),
+                "above_default": np.quantile(sampled - default, [0.025, 0.975]).tolist(),
                 "regret": float(np.mean([regret(scores[target][name], accuracy) for target, accuracy in point])),
                 "regret_interval": np.quantile(lost, [0.025, 0.975]).tolist(),
                 "taus": taus,
@@ -210,23 +219,28 @@ def foretold(cells: Mapping[str, Mapping[str, Any]], seed: int = 0) -> list[dict
 def text(result: Mapping[str, Any]) -> str:
     """Both tables, and whether the default is beaten."""
     targets = list(result["cells"])
+    found = {row["score"]: row["tau"] for row in result["rows"]}
     rows = []
     for row in result["rows"]:
-        (low, high), (least, most) = row["interval"], row["regret_interval"]
+        (low, high), (least, most), (under, over) = row["interval"], row["regret_interval"], row["above_default"]
         kind = " (naive)" if row["score"] in NAIVE else " (vertebrae)" if row["score"] in PEER else ""
         rows.append(
             [
                 row["score"] + kind,
                 f"{row['tau']:+.3f} [{low:+.3f}, {high:+.3f}]",
+                "" if row["score"] == DEFAULT else f"{row['tau'] - found[DEFAULT]:+.3f} [{under:+.3f}, {over:+.3f}]",
                 f"{row['regret']:.3f} [{least:.3f}, {most:.3f}]",
                 *(f"{row['taus'][target]:+.2f}" for target in targets),
             ]
         )
-    found = {row["score"]: row["tau"] for row in result["rows"]}
-    beaten = [name for name in (*NAIVE, *PEER) if found[name] > found["probe"]]
-    verdict = "Neither a naive ranking nor the peer beats probe, the default."
+    others = [row for row in result["rows"] if row["score"] in (*NAIVE, *PEER)]
+    beaten = [row["score"] for row in others if row["above_default"][0] > 0]
+    ahead = [row["score"] for row in others if row["tau"] > found[DEFAULT] and row["score"] not in beaten]
+    verdict = f"No naive ranking and no score of the peer beats {DEFAULT}, the default, by more than chance."
     if beaten:
-        verdict = f"probe, the default, is beaten by {', '.join(beaten)}."
+        verdict = f"{DEFAULT}, the default, is beaten by {', '.join(beaten)}."
+    if ahead:
+        verdict += f" Ahead of it here, by a difference whose interval holds 0: {', '.join(ahead)}."
     sources = list(next(iter(result["cells"].values())))
     accuracies = [
         [target, *(f"{_accuracy(result['cells'][target][source]):.3f}" for source in sources)] for target in targets
@@ -235,7 +249,7 @@ def text(result: Mapping[str, Any]) -> str:
     about = result["machine"]
     return "\n".join(
         [
-            markdown(["score", "weighted tau [95 %]", "regret [95 %]", *targets], rows),
+            markdown(["score", "weighted tau [95 %]", f"above {DEFAULT} [95 %]", "regret [95 %]", *targets], rows),
             verdict + "\n",
             "Accuracy after fine-tuning (`lp-ft`) on the test items:\n",
             markdown(["target", *sources], accuracies),
