@@ -65,6 +65,10 @@ class Cells(Mapping[str, Any]):
     def __getitem__(self, column: str) -> Any:
         return self._values[self._places[column]]
 
+    def get(self, column: str, default: Any = None) -> Any:
+        place = self._places.get(column)
+        return default if place is None else self._values[place]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
@@ -119,7 +123,7 @@ class Item:
             return self.input.encode(errors="surrogatepass")
         if isinstance(self.input, tuple):
             if self.columns:
-                return json.dumps(dict(self.cells), separators=(",", ":")).encode()
+                return json.dumps(dict(zip(self.columns, self.input, strict=True)), separators=(",", ":")).encode()
             return json.dumps(self.input, separators=(",", ":")).encode()
         if isinstance(self.input, Place):
             return json.dumps([self.input.passage.question, self.input.passage.text, self.input.word]).encode()

@@ -22,6 +22,8 @@ from headstart.data.readers.cells import Cell, category
 MOST_LEVELS: Final = 256
 """Of a category; of more, the most frequent ones are told apart."""
 EXCERPT: Final = 200
+BLOCK: Final = 256
+"""Columns that are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,8 @@ def infinite(dataset: Dataset, looks: Sequence[Look]) -> Iterator[Finding]:
     del looks
     rows: dict[str, list[str]] = {}
     for item in dataset.items:
-        if isinstance(item.input, tuple):
-            columns = [
-                n for n, c in zip(item.columns, item.input, strict=True) if isinstance(c, float) and math.isinf(c)
-            ]
-            rows |= {item.id: columns} if columns else {}
+        if isinstance(item.input, tuple) and (math.inf in item.input or -math.inf in item.input):
+            rows[item.id] = [name for name, cell in item.cells.items() if cell in (math.inf, -math.inf)]
     if rows:
         shown = some([f"{row} ({some(columns)})" for row, columns in rows.items()])
         message = f"{len(rows)} row(s) hold infinite numbers, which are taken for missing ones: {shown}."
@@ -115,7 +114,8 @@ class TableModality(Modality[TableInput, Row]):
 
     def look(self, content: bytes, item: Item, contract: TableInput | None) -> Seen[Row]:
         kept = None if contract is None else self.read(item, contract)
-        present = sum(cell is not None for cell in self._cells(item).values())
+        cells = self._cells(item)
+        present = len(cells) - sum(cell is None for cell in item.input)  # type: ignore[union-attr]
         return Seen(present, kept, flat=not present)
 
     def read(self, item: Item, contract: TableInput) -> Row:
@@ -238,11 +238,12 @@ def _new_levels(dataset: Dataset, column: Column) -> list[str]:
     return sorted(found - set(column.levels))
 
 
-def _by_column(dataset: Dataset) -> Iterator[tuple[str, list[Cell]]]:
-    """Each column and what the rows have in it, one column at a time."""
-    rows = [item.cells for item in dataset.items if isinstance(item.input, tuple)]
-    for name in dataset.columns:
-        yield name, [row.get(name) for row in rows]
+def _by_column(dataset: Dataset) -> Iterator[tuple[str, tuple[Cell, ...]]]:
+    """Each column and what the rows have in it; a block of columns at a time is turned."""
+    rows = [item.input for item in dataset.items if isinstance(item.input, tuple)]
+    for start in range(0, len(dataset.columns) if rows else 0, BLOCK):
+        names, parts = dataset.columns[start : start + BLOCK], (row[start : start + BLOCK] for row in rows)
+        yield from zip(names, zip(*parts, strict=True), strict=True)
 
 
 TABLE = TableModality()
