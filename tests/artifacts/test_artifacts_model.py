@@ -20,6 +20,7 @@ import yaml
 from headstart.artifacts import layout, save
 from headstart.artifacts.card import CardFacts, render
 from headstart.artifacts.load import LoadedModel, load_model
+from headstart.core.card import ImageInput, digest_of
 from headstart.core.errors import ArtifactError, ConfigError, ShapeError
 from headstart.core.task import Task
 from headstart.nn.model import Model
@@ -269,6 +270,17 @@ def test_a_wrong_contract_in_both_places_fails_the_probes(folder: Path) -> None:
     (folder / layout.PREPROCESSING).write_bytes(layout.to_json(stated))
     rehash(folder)
     assert "does not reproduce its stored outputs: 4 of 4 probes differ" in refusal(folder)
+
+
+def test_a_model_from_before_its_contract_had_a_field_is_read(folder: Path) -> None:
+    description = json.loads((folder / layout.DESCRIPTION).read_bytes())
+    contract = description["input"]
+    assert contract.pop("interpolation") == ImageInput().interpolation
+    (folder / layout.DESCRIPTION).write_bytes(layout.to_json(description))
+    stated = {"input": contract, "digest": digest_of(contract)}
+    (folder / layout.PREPROCESSING).write_bytes(layout.to_json(stated))
+    rehash(folder)
+    assert load(folder).contract == tiny_source().card.input
 
 
 def test_a_newer_format_says_what_to_do(folder: Path) -> None:

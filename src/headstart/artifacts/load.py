@@ -19,7 +19,7 @@ from torch import Tensor
 from headstart import __version__
 from headstart.artifacts import layout
 from headstart.core import assets
-from headstart.core.card import Input, SourceCard
+from headstart.core.card import Input, SourceCard, digest_of, input_from_json
 from headstart.core.errors import ArtifactError, UserError
 from headstart.core.task import Task
 from headstart.data.modalities import MODALITIES
@@ -290,7 +290,11 @@ def _changed(folder: Path, what: str) -> ArtifactError:
 
 def _contract(folder: Path, found: layout.Description, files: dict[str, bytes]) -> Input:
     stored = json.loads(files[layout.PREPROCESSING])
-    if stored != {"input": json.loads(found.input.model_dump_json()), "digest": found.input.digest()}:
+    try:  # a model of an earlier version lacks fields that have a default now
+        agree = input_from_json(stored["input"]) == found.input and digest_of(stored["input"]) == stored["digest"]
+    except (KeyError, TypeError, ValueError):
+        agree = False
+    if not agree:
         raise _changed(folder, f"{layout.PREPROCESSING} and {layout.DESCRIPTION} state different preprocessing")
     return found.input
 

@@ -15,6 +15,12 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def digest_of(contract: dict[str, Any]) -> str:
+    """As `Contract.digest`, of a contract as plain values: one that was written before it had all of today's fields has
+    the digest that was written with it."""
+    return hashlib.sha256(json.dumps(contract, sort_keys=True).encode()).hexdigest()
+
+
 class Contract(Frozen):
     """What a network takes, and how an item is made into it: all that preprocessing depends on."""
 
@@ -24,7 +30,7 @@ class Contract(Frozen):
 
     def digest(self) -> str:
         """sha256 over the contract's canonical JSON: two contracts are equal if this is."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+        return digest_of(self.model_dump())
 
     @property
     def assets(self) -> tuple[str, ...]:
