@@ -460,7 +460,7 @@ def test_fit_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch, capsys
         "budget": None,
         "input": "file", "label": "kind", "group": "patient", "split": "part", "seed": 3, "verdict": "none",
         "options": {"epochs": 2, "learning_rate": 1e-3, "method.k": 2}, "track": ("tensorboard", "wandb"),
-        "overwrite": True, "photos": False, "slice": None,
+        "overwrite": True, "photos": False, "slice": None, "explain": 0,
     }  # fmt: skip
 
 

@@ -261,7 +261,9 @@ def test_no_choice_sees_a_test_label(
         target = prepare(*arguments, **options)
         test = target.parts["test"]
         items = [replace(item, label=Poisoned()) for item in test.dataset.items]
-        part: Any = Blind(test.dataset.with_items(items), test.batches, Poisoned(), test.groups, test.digests)  # type: ignore[arg-type]
+        blind = test.dataset.with_items(items)
+        poison: Any = Poisoned()
+        part = Blind(blind, test.batches, poison, test.groups, test.digests, blind, test.given_digests)
         return replace(target, parts={**target.parts, "test": part})
 
     reached: list[Outcome] = []
@@ -293,7 +295,9 @@ def test_no_choice_sees_a_test_label(
 
 def test_the_poison_works(toy_photos: Path) -> None:
     target = prepare(read_dataset(toy_photos), tiny_source().card.input, seed=0, progress=Silent())
-    part = Blind(target.parts["test"].dataset, target.parts["test"].batches, Poisoned(), None, ())  # type: ignore[arg-type]
+    test = target.parts["test"]
+    poison: Any = Poisoned()
+    part = Blind(test.dataset, test.batches, poison, None, (), test.given, ())
     with pytest.raises(Seen):
         np.asarray(part.targets)
     assert len(part) == 18

@@ -79,8 +79,8 @@ def reseal(run: Path, change: Callable[[dict[str, object]], None]) -> None:
 
 
 def test_another_format_and_an_incomplete_description_are_refused(run: Path) -> None:
-    reseal(run, lambda described: described.update(format=3))
-    with pytest.raises(SourceError, match="is of format 3; this headstart reads format 1"):
+    reseal(run, lambda described: described.update(format=9))
+    with pytest.raises(SourceError, match="is of format 9; this headstart reads 1 and 3"):
         resolve(str(run)).load()
     reseal(run, lambda described: described.update(format=1, source={"name": "x"}))
     with pytest.raises(SourceError, match="does not describe a model"):

@@ -26,6 +26,7 @@ from headstart.artifacts.card import CardFacts
 from headstart.artifacts.load import LoadedEnsemble, LoadedModel
 from headstart.artifacts.save import Member, save_ensemble
 from headstart.core.card import Input
+from headstart.core.passages import Units
 from headstart.core.progress import Progress, Silent
 from headstart.core.task import Task
 from headstart.data.dataset import Dataset
@@ -163,7 +164,9 @@ def _join(
     progress.stage("predicting")
     with watch("validation"):
         raw = _logits(models, validation, progress)
-        decided = decide(models, raw, validation, recipe.weights, recipe.combine, place / "model")
+        decided = decide(
+            models, raw, validation.targets, recipe.weights, recipe.combine, place / "model", validation.units
+        )
     with watch("test"):
         raw = _logits(models, test, progress)
     progress.stage("judging")
@@ -214,25 +217,27 @@ def _join(
 def decide(
     models: Sequence[LoadedModel],
     logits: Sequence[np.ndarray],
-    validation: Part,
+    targets: np.ndarray,
     weights: Weighting,
     combine: Pool,
     place: Path,
+    units: Units | None = None,
 ) -> Decided:
     """Everything that is chosen: the weights and the temperature. Sees validation items and nothing else.
 
-    logits: (N, K) raw outputs of each model. place: of the model folder to be.
+    logits: (N, K) raw outputs of each model. targets: as `Task.encode` gives them. place: of the model folder to be.
+    units: as in `evaluate`.
     """
-    task, targets = models[0].task, validation.targets
+    task = models[0].task
     counts = _weights(models, logits, targets, combine) if weights == "validation" else [1 / len(models)] * len(models)
     whole = LoadedEnsemble(place, tuple(models), tuple(counts), combine, task, 1.0)
     together = whole.combine(logits)
     if task.kind == "single":
         whole = replace(whole, temperature=fit_temperature(together, targets))
-    standing = [_metrics(task, validation, model.scores_of(z)) for model, z in zip(models, logits, strict=True)]
+    standing = [_metrics(task, targets, model.scores_of(z), units) for model, z in zip(models, logits, strict=True)]
     return Decided(
         whole=whole,
-        metrics=_metrics(task, validation, whole.scores_of(together)),
+        metrics=_metrics(task, targets, whole.scores_of(together), units),
         standing=tuple(found.get(task.primary) for found in standing),
     )
 
@@ -257,11 +262,11 @@ def _logits(models: Sequence[LoadedModel], part: Part, progress: Progress) -> li
     return [np.concatenate([nothing, *(row[number] for row in rows)]) for number in range(len(models))]
 
 
-def _metrics(task: Task, part: Part, scores: np.ndarray) -> dict[str, float]:
+def _metrics(task: Task, targets: np.ndarray, scores: np.ndarray, units: Units | None) -> dict[str, float]:
     """The metrics that are defined on these items."""
-    if not len(part):
+    if not len(targets):
         return {}
-    return {name: value for name, value in task.metrics(part.targets, scores, part.units).items() if np.isfinite(value)}
+    return {name: value for name, value in task.metrics(targets, scores, units).items() if np.isfinite(value)}
 
 
 # -- what is written ------------------------------------------------------------------------------------------------
