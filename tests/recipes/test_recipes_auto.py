@@ -25,6 +25,7 @@ from headstart.recipes.auto.search import Search
 from headstart.recipes.fit import fit, resume
 from headstart.recipes.folder import is_complete
 from headstart.recipes.prepare import Part, Target, prepare
+from headstart.recipes.pretrain import PretrainedRun
 from headstart.recipes.publish import Outcome
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.run import Run
@@ -39,7 +40,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(save_tiny_model(root / "one")), str(save_tiny_model(root / "two", classes=("a", "b")))
 
 
-def plan(*moves: dict[str, Any], out: Path, data: Path, sources: tuple[str, str]) -> Path:
+def plan(*moves: dict[str, Any], out: Path, data: Path, sources: tuple[str, ...]) -> Path:
     """A recipe that makes these moves."""
     recipe = Recipe.model_validate(
         {
@@ -56,7 +57,7 @@ def plan(*moves: dict[str, Any], out: Path, data: Path, sources: tuple[str, str]
     return out
 
 
-def comparable(run: Run) -> dict[str, Any]:
+def comparable(run: Run | PretrainedRun) -> dict[str, Any]:
     """Everything in the metrics but what depends on the clock."""
     found = json.loads(json.dumps(run.metrics))
     del found["cost"]

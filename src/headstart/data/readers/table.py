@@ -175,7 +175,7 @@ def _separated(path: Path, text: str, delimiter: str | None) -> list[Row]:
         raise DataError(f"{path} is empty. Expected a header line that names the columns, and one row per item.")
     if delimiter is None:
         delimiter = next((d for d in ",;\t" if d in header_line), ",")
-    csv.field_size_limit(len(text) + 1)  # a text may be as long as it likes
+    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))  # for all who read CSV in this process: only up
     reader = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     ended = 0
