@@ -17,6 +17,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "datasets": ("data/readers/hub.py",),
     "jinja2": ("evaluation/report/",),
     "mlflow": ("tracking/mlflow.py",),
+    "ot": ("methods/adaptation/shallow/pot.py",),
     "peft": ("nn/lora.py",),
     "platformdirs": ("core/",),
     "soundfile": ("data/sound.py",),

@@ -1,0 +1,1 @@
+"""Adaptation: labels in one domain, none in another. Estimators on features are in `shallow/`."""
