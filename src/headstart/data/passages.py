@@ -18,6 +18,8 @@ from headstart.metrics.answers import DENSE
 _WORD: Final = re.compile(rf"[{DENSE}]|[^\W_{DENSE}]+(?:['’][^\W_{DENSE}]+)*|[^\w\s]|_")
 """A character of a script that is written without spaces, a run of letters and digits, or a mark."""
 _DENSE: Final = re.compile(f"[{DENSE}]")
+MOST: Final = 3_000_000
+"""Words of one part of the data: each is an item, with features of its own."""
 
 
 def by_word(dataset: Dataset, *, asked: bool = False) -> tuple[Dataset, Units]:
@@ -26,7 +28,8 @@ def by_word(dataset: Dataset, *, asked: bool = False) -> tuple[Dataset, Units]:
     The words of tagged items are as they were tagged; others are cut at spaces, marks and, where a script is written
     without spaces, at every character. asked: items without labels are of a question and a text each.
     Labels: a word's tag; of questions (1 or 0, 1 or 0): an answer begins here, and ends here.
-    Raises DataError for an item without a word, or that is no pair though a question is asked.
+    Raises DataError for an item without a word, or that is no pair though a question is asked, and for more than 3
+    million words.
     """
     read = _tagged if dataset.kind == "tags" else _asked if asked or dataset.kind == "answers" else _text
     passages, rows, starts = [], [], [0]
@@ -40,6 +43,12 @@ def by_word(dataset: Dataset, *, asked: bool = False) -> tuple[Dataset, Units]:
             rows.append(replace(item, id=place.id, input=place, label=label, group=item.group or item.id))
         passages.append(passage)
         starts.append(len(rows))
+        if len(rows) > MOST:
+            raise DataError(
+                f"{dataset.name} has {len(dataset):,} texts, and {len(passages):,} of them alone have more than {MOST:,} "
+                f"words to predict, each an item with features of its own. Give at most {len(passages) - 1:,} texts of "
+                "this length."
+            )
     return dataset.with_items(rows), Units(tuple(passages), np.array(starts))
 
 
