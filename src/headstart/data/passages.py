@@ -45,8 +45,8 @@ def by_word(dataset: Dataset, *, asked: bool = False) -> tuple[Dataset, Units]:
         starts.append(len(rows))
         if len(rows) > MOST:
             raise DataError(
-                f"{dataset.name} has {len(dataset):,} texts, and {len(passages):,} of them alone have more than {MOST:,} "
-                f"words to predict, each an item with features of its own. Give at most {len(passages) - 1:,} texts of "
+                f"{dataset.name} has {len(dataset):,} texts, and {len(passages):,} of them alone have more than "
+                f"{MOST:,} words to predict, each an item with features of its own. Give at most {len(passages) - 1:,} texts of "
                 "this length."
             )
     return dataset.with_items(rows), Units(tuple(passages), np.array(starts))
