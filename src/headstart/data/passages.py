@@ -44,10 +44,10 @@ def by_word(dataset: Dataset, *, asked: bool = False) -> tuple[Dataset, Units]:
         passages.append(passage)
         starts.append(len(rows))
         if len(rows) > MOST:
+            most = len(passages) - 1
             raise DataError(
-                f"{dataset.name} has {len(dataset):,} texts, and {len(passages):,} of them alone have more than "
-                f"{MOST:,} words to predict, each an item with features of its own. Give at most {len(passages) - 1:,} texts of "
-                "this length."
+                f"{dataset.name} has {len(dataset):,} texts, and {most + 1:,} of them alone have more than {MOST:,} "
+                f"words to predict, each an item with features of its own. Give at most {most:,} texts of this length."
             )
     return dataset.with_items(rows), Units(tuple(passages), np.array(starts))
 
