@@ -55,11 +55,8 @@ def independent_probe(photos: Path) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("name", ["examples/clothing", "clothing_small"])
-def test_the_probe_is_as_good_as_an_independent_one(
-    name: str, repository: Path, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    photos = repository / name if "/" in name else request.getfixturevalue("shared_data") / name
+def test_the_probe_is_as_good_as_an_independent_one(repository: Path, tmp_path: Path) -> None:
+    photos = repository / "examples" / "clothing"
     run = fit(photos, source="efficientnet-lite0", method="probe", out=tmp_path / "run")
     ours, n = run.metrics["test"]["accuracy"], run.metrics["n"]["test"]
     theirs = independent_probe(photos)
