@@ -28,7 +28,7 @@ class ClassTransport(Transform):
     paper = "Courty et al. 2017, Optimal transport for domain adaptation, arXiv:1507.00504"
     needs_labels = True
 
-    entropy: float = 0.02
+    entropy: float = 0.1
     together: float = 0.1
 
     def _fit(self, source: np.ndarray, target: np.ndarray, labels: np.ndarray | None) -> None:
