@@ -107,6 +107,14 @@ def test_as_much_is_heard_as_recordings_last(tones: Path) -> None:
     assert whisper.seconds == whisper.shortest > heard.seconds  # what it learned from went on, if only in silence
 
 
+@pytest.mark.parametrize(("lasts", "heard"), [(1.001, 1.0), (1.0, 1.0), (1.06, 1.5)])
+def test_a_hair_more_than_a_half_second_is_not_another_one(tmp_path: Path, lasts: float, heard: float) -> None:
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        soundfile.write(tmp_path / label / "one.wav", np.zeros(round(lasts * 16_000)), 16_000)
+    assert usual_seconds(read_dataset(tmp_path)) == heard
+
+
 def test_the_second_fit_encodes_nothing(tones: Path, tmp_path: Path) -> None:
     source = tiny_source(seed=5)
     runs = [fit(tones, source=source, method="probe", out=tmp_path / n, verdict="none") for n in ("one", "two")]

@@ -27,6 +27,8 @@ SHOWN: Final = 5
 PROBED: Final = 200
 """Recordings whose lengths are looked at."""
 SHORTEST, LONGEST = 0.5, 10.0
+OVER: Final = 0.1
+"""Half seconds that may be lost: clips cut to five seconds last 5.001 s once they are encoded."""
 
 _TRAITS: Final = {
     "clipped": "are clipped: many samples in a row at full scale",
@@ -157,13 +159,13 @@ class AudioModality(Modality[AudioInput, np.ndarray]):
 
 def usual_seconds(dataset: Dataset) -> float:
     """How much of a recording a network should hear where it may choose: what nearly all of them last, to the half
-    second above, between half a second and ten seconds."""
+    second above (a few hundredths over a half second are left out), between half a second and ten seconds."""
     spread = np.unique(np.linspace(0, len(dataset) - 1, min(PROBED, len(dataset))).round().astype(int))
     given = [dataset[index].input for index in spread.tolist()]
     found = [length_of(sound) for sound in given if isinstance(sound, bytes | Path)]
     lengths = [seconds for seconds in found if seconds is not None]  # of others the survey tells
     usual = float(np.quantile(lengths, 0.95)) if lengths else LONGEST
-    return float(np.clip(np.ceil(2 * usual) / 2, SHORTEST, LONGEST))
+    return float(np.clip(np.ceil(2 * usual - OVER) / 2, SHORTEST, LONGEST))
 
 
 AUDIO = AudioModality()
