@@ -193,6 +193,6 @@ def test_looks_of_words_know_neighbours_shape_and_question() -> None:
     text = "Angela Merkel spoke"
     plain, asked = (Passage("p", text, words_of(text), question) for question in ("", "Who spoke?"))
     rows = described([Place(plain, n) for n in range(3)] + [Place(asked, n) for n in (NOWHERE, 0, 2)])
-    assert rows.shape == (6, 512)
+    assert rows.shape == (6, 1024)
     assert len(np.unique(rows, axis=0)) == 6
     assert np.array_equal(rows, described([Place(plain, n) for n in range(3)] + [Place(asked, n) for n in (-1, 0, 2)]))

@@ -120,8 +120,8 @@ class TextModality(Modality[TextInput, Text]):
 
     def about_plain(self, contract: TextInput) -> Plain:
         if contract.by_word:
-            return Plain("word looks", "the looks of each word and of those beside it")
-        return Plain("tf-idf", "tf-idf of words and letters", scaling="all")  # rare terms are small on purpose
+            return Plain("word looks", "the looks of each word and of those beside it", scaling="all")
+        return Plain("tf-idf", "tf-idf of words and letters", scaling="all")  # what is rare is small on purpose
 
     def plain(self, train: Sequence[Text], others: Sequence[Sequence[Text]], contract: TextInput) -> list[np.ndarray]:
         if contract.by_word:
