@@ -20,8 +20,8 @@ NEAR: Final = (3, 10)
 
 
 def described(places: Sequence[Place]) -> np.ndarray:
-    """(N, 1024) float32: each word itself, its beginning, end and shape, and those beside it; where a question is asked,
-    also how many of its words stand near, and how it begins."""
+    """(N, 1024) float32: each word itself, its beginning, end and shape, and those beside it; where a question is
+    asked, also how many of its words stand near, and how it begins."""
     found = np.zeros((len(places), SHAPES + WORDS), np.float32)
     passage: Passage | None = None
     words: list[str] = []
