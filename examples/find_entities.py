@@ -3,8 +3,8 @@
 Run:     python examples/find_entities.py [FOLDER]     (train.conll, dev.conll and test.conll)
 Cost:    a minute on one CPU core
 Expect:  91 sentences to be judged on, which share no name with those: an F1 of whole entities of .69, of the looks of
-         words .67, and a verdict that says neutral: in sentences so alike, what stands around a name gives it away. Then
-         what is found in two sentences of another form, mistakes included
+         words .67, and a neutral verdict: in sentences so alike, what stands around a name gives it away. Then what is
+         found in two sentences of another form, mistakes included
 
 Needs `pip install 'headstart[text]'`.
 """
