@@ -409,7 +409,7 @@ SETS: dict[str, Set] = {
     "xquad": Languages(("--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=6")),
     "fsdd_1200": Plain(fsdd, ("--budget", "60s")),
     "esc10": Plain(esc10, ("--budget", "120s")),
-    "pneumoniamnist": Plain(xrays, ("--budget", "180s")),
+    "pneumoniamnist": Plain(xrays, ("--budget", "600s")),
     "golub": Plain(leukaemia, ("--label", "label")),
     "breast, VDX to NKI": Cohorts("vdx", "nki"),
     "breast, NKI to VDX": Cohorts("nki", "vdx"),
