@@ -35,7 +35,7 @@ from headstart.recipes.fit import fit
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.tune import tune
 from headstart.recipes.tuning.crew import run_crew
-from headstart.recipes.tuning.ledger import Ledger
+from headstart.recipes.tuning.ledger import Ledger, values_of
 from headstart.recipes.tuning.rehearsal import phases_of
 from headstart.recipes.tuning.result import Study
 from headstart.recipes.tuning.space import Choices, Dimension, Facts, Range, first_values, make_space
@@ -198,7 +198,7 @@ def play(ledger: Ledger, most: int, score: Any) -> None:
         ledger.search.tell(trial, score(trial.params))
 
 
-def test_trials_follow_from_seed_and_number_alone(tmp_path: Path) -> None:
+def test_trials_follow_from_seed_and_number_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space: dict[str, Dimension] = {"rate": Range(1e-5, 1e-3, log=True), "kind": Choices(("a", "b"))}
 
     def score(values: Mapping[str, Any]) -> float:
@@ -214,6 +214,20 @@ def test_trials_follow_from_seed_and_number_alone(tmp_path: Path) -> None:
             ledger.claim(0, 6)  # taken by a process that is then killed
             again = Ledger(tmp_path / name, space, 7)
             assert again.release() == []
+            play(again, 7, score)
+            storage = again.search._storage
+            note, noted = storage.set_trial_param, iter([None])
+
+            def killed(*words: Any) -> None:
+                next(noted)
+                note(*words)
+
+            with monkeypatch.context() as patch, pytest.raises(StopIteration):
+                patch.setattr(storage, "set_trial_param", killed)
+                again.claim(3, 8)  # killed between its first value and its second
+            again = Ledger(tmp_path / name, space, 7)
+            assert len(again.trials()[7].params) == 1
+            again.release(3)
             ledger = again
         play(ledger, 12, score)
         found.append([(t.number, t.params, t.value) for t in ledger.trials()])
@@ -241,7 +255,7 @@ def test_a_finite_space_is_tried_once_each(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, {"kind": Choices(("a", "b")), "many": Range(1, 2, whole=True)}, 0)
     ledger.enqueue_first({"kind": "a", "many": 1})
     play(ledger, 500, lambda values: float(values["many"]))
-    assert len({str(t.params) for t in ledger.trials()}) == 4
+    assert len({str(values_of(t)) for t in ledger.trials()}) == 4
     assert len(ledger.trials()) < 100
 
 
@@ -459,7 +473,7 @@ def test_two_workers_one_killed_then_interrupted(toy_photos: Path, weights: str,
     assert found == {"study": str(place), **Study(place).result}
     assert Study(place).best.metrics["test"]["accuracy"] == found["best"]["test"]
     assert not {"RUNNING", "FAIL"} & set(states(place))
-    assert len({str(t.params) for t in ledger_of(place).trials()}) == len(states(place))
+    assert len({str(values_of(t)) for t in ledger_of(place).trials()}) == len(states(place))
 
 
 @pytest.mark.parametrize(("workers", "threads", "share"), [(2, 5, 2), (3, 2, 1), (1, 8, 8)])

@@ -85,25 +85,36 @@ class Ledger:
         """A trial of the search for this worker: one that waits, else a new one; None where there are `most`."""
         with self._lock:
             trials = self.trials()
-            waiting = [t.number for t in trials if t.state == self.states.WAITING]
+            waiting = any(t.state == self.states.WAITING for t in trials)
             if not waiting and (len(trials) >= most or self._tried(trials) >= self._size):
                 return None
-            number = waiting[0] if waiting else len(trials)
-            self.search.sampler = self._optuna.samplers.TPESampler(
-                multivariate=True, n_startup_trials=STARTUP, seed=derive(self._seed, "trial", number) % 2**32
-            )
-            trial = self.search.ask(self._space)
-            trial.set_user_attr("worker", worker)
-            return trial
+            if not waiting:
+                self.search.enqueue_trial(self._drawn(trials))
+            return self._taken(self.search, self._space, worker)
+
+    def _taken(self, study: Study, space: Mapping[str, Any], worker: int) -> Trial:
+        """The first trial that waits, for this worker. Whose it is is noted first, for should it be killed in this."""
+        first = study.get_trials(deepcopy=False, states=(self.states.WAITING,))[0]
+        self._storage.set_trial_user_attr(first._trial_id, "worker", worker)
+        return study.ask(dict(space))
+
+    def _drawn(self, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+        """What the next trial is to try. Drawn in memory and noted whole, as a process that is killed between two of
+        optuna's suggestions would leave half a trial, whose other half would then be drawn from other numbers."""
+        sampler = self._optuna.samplers.TPESampler(
+            multivariate=True, n_startup_trials=STARTUP, seed=derive(self._seed, "trial", len(trials)) % 2**32
+        )
+        scratch = self._optuna.create_study(direction="maximize", sampler=sampler)
+        scratch.add_trials(trials)
+        drawn: dict[str, Any] = scratch.ask(self._space).params
+        return drawn
 
     def claim_again(self, worker: int) -> Trial | None:
         """A trial to be judged once more, for this worker; None where none waits."""
         with self._lock:
             if not any(t.state == self.states.WAITING for t in self.again.get_trials(deepcopy=False)):
                 return None
-            trial = self.again.ask(self._repeat)
-            trial.set_user_attr("worker", worker)
-            return trial
+            return self._taken(self.again, self._repeat, worker)
 
     def twin(self, trial: Trial) -> FrozenTrial | None:
         """A finished trial of the same values: training is repeatable, so its result is this one's too."""
@@ -194,7 +205,13 @@ class Ledger:
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> int:
         """How many different points there were."""
-        return len({tuple(sorted((key, str(value)) for key, value in t.params.items())) for t in trials})
+        return len({tuple(sorted((key, str(value)) for key, value in values_of(t).items())) for t in trials})
+
+
+def values_of(trial: FrozenTrial) -> dict[str, Any]:
+    """What a trial tries, also while it waits."""
+    values: dict[str, Any] = trial.system_attrs.get("fixed_params") or trial.params
+    return values
 
 
 def _first_from(trial: FrozenTrial, rung: int) -> float | None:
@@ -205,5 +222,5 @@ def _first_from(trial: FrozenTrial, rung: int) -> float | None:
 
 def _asked(trial: FrozenTrial) -> tuple[int, int]:
     """(trial, division) that a repeat is of, also while it waits."""
-    found = trial.params or trial.system_attrs["fixed_params"]
+    found = values_of(trial)
     return found["trial"], found["division"]
