@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.core.errors import ShapeError
 from headstart.nn import linear
-from headstart.nn.linear import GRID, Kind, assign_folds, fit_linear, held_out_losses, softening
+from headstart.nn.linear import GRID, Kind, Streamed, assign_folds, fit_linear, held_out_losses, softening
 
 
 def blobs(items: int, width: int, classes: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -237,6 +237,33 @@ def test_held_out_losses_are_those_of_heads_that_did_not_see_the_item() -> None:
         wrong[fold == f] = head.logits(features[fold == f]).argmax(axis=1) != targets[fold == f]
     assert np.mean(losses == wrong) > 0.97
     assert 0.1 < losses.mean() < 0.6
+
+
+def test_what_was_held_out_comes_with_the_fit_but_for_classes_that_no_other_fold_has() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.append(rng.integers(0, 3, 150), 3)  # the last class has one item
+    features = rng.normal(size=(151, 12)) + 0.8 * rng.normal(size=(4, 12))[targets]
+    found = fit_linear(features, targets, "single", 4, seed=4).held_out
+    losses = held_out_losses(features, targets, "single", 4, criterion="accuracy", seed=4)
+    assert found is not None
+    assert losses is not None
+    assert found.items.tolist() == list(range(150))
+    assert ((found.logits.argmax(axis=1) != targets[:150]) == losses[:150]).all()
+    assert fit_linear(features[:1], targets[:1], "single", 4).held_out is None
+
+
+def test_features_with_more_say_are_penalised_less() -> None:
+    """Against ridge regression with a penalty of its own for each feature; in memory and a chunk at a time alike."""
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(80, 6)) * [1, 2, 3, 4, 5, 6] + 3
+    targets = features @ rng.normal(size=(6, 2)) + rng.normal(size=(80, 2))
+    say = np.array([1.0, 1, 1, 3, 3, 3])
+    fit = fit_linear(features, targets, "number", 2, grid=(0.1,), say=say)
+    rows = (features - features.mean(0)) / features.std(0)
+    solved = np.linalg.solve(rows.T @ rows + np.diag(10 / say**2), rows.T @ (targets - targets.mean(0)))
+    assert np.allclose(fit.weight.T * features.std(0)[:, None], solved)
+    streamed = Streamed(features, say=say)
+    assert np.allclose(streamed.scale, features.std(0) / say)
 
 
 def test_nothing_can_be_held_out_of_one_item_or_group() -> None:

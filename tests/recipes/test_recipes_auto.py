@@ -21,7 +21,7 @@ from headstart.data.read import read_dataset
 from headstart.methods import METHODS
 from headstart.recipes import baselines
 from headstart.recipes import fit as fitting
-from headstart.recipes.auto.search import Search
+from headstart.recipes.auto.judge import Judge
 from headstart.recipes.fit import fit, resume
 from headstart.recipes.folder import is_complete
 from headstart.recipes.prepare import Part, Target, prepare
@@ -136,7 +136,7 @@ def test_a_model_of_several_sources_is_saved_and_answers(
     toy_photos: Path, sources: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the evidence says here, the joint probe is taken."""
-    monkeypatch.setattr(Search, "_judge", lambda self, candidate: (True, "taken"))
+    monkeypatch.setattr(Judge, "__call__", lambda self, champion, challenger: (True, "taken"))
     one, two = (resolve(source).card.name for source in sources)
     moves = ({"kind": "probe", "sources": [one]}, {"kind": "joint", "sources": [one, two]})
     run = fit(plan(*moves, out=tmp_path / "r.yaml", data=toy_photos, sources=sources), out=tmp_path / "run")

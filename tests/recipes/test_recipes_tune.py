@@ -198,6 +198,16 @@ def play(ledger: Ledger, most: int, score: Any) -> None:
         ledger.search.tell(trial, score(trial.params))
 
 
+class Once:
+    """What may be called once; whoever calls it again is killed."""
+
+    def __init__(self, call: Any) -> None:
+        self.calls = iter([call])
+
+    def __call__(self, *words: Any) -> None:
+        next(self.calls)(*words)
+
+
 def test_trials_follow_from_seed_and_number_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space: dict[str, Dimension] = {"rate": Range(1e-5, 1e-3, log=True), "kind": Choices(("a", "b"))}
 
@@ -216,14 +226,8 @@ def test_trials_follow_from_seed_and_number_alone(tmp_path: Path, monkeypatch: p
             assert again.release() == []
             play(again, 7, score)
             storage = again.search._storage
-            note, noted = storage.set_trial_param, iter([None])
-
-            def killed(*words: Any) -> None:
-                next(noted)
-                note(*words)
-
             with monkeypatch.context() as patch, pytest.raises(StopIteration):
-                patch.setattr(storage, "set_trial_param", killed)
+                patch.setattr(storage, "set_trial_param", Once(storage.set_trial_param))
                 again.claim(3, 8)  # killed between its first value and its second
             again = Ledger(tmp_path / name, space, 7)
             assert len(again.trials()[7].params) == 1

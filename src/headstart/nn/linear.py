@@ -42,17 +42,27 @@ BIAS_RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What heads said of training items that they had not seen. items: (M,) sorted positions. logits: (M, K)."""
+
+    items: np.ndarray
+    logits: np.ndarray
+
+
+@dataclass(frozen=True)
 class LinearFit:
     """weight: (K, D). bias: (K,). Both in the units of the features that were given.
 
     strength: the chosen C, in sum of losses + ||W||^2 / 2C on standardised features. curve: C -> mean held-out loss
-    (error rate where accuracy chose); empty where nothing was compared.
+    (error rate where accuracy chose); empty where nothing was compared. held_out: of the items that chose it, at that
+    strength; without those of a class that the other folds have no item of.
     """
 
     weight: np.ndarray
     bias: np.ndarray
     strength: float
     curve: dict[float, float]
+    held_out: HeldOut | None = None
 
     def logits(self, features: Rows) -> np.ndarray:
         """(N, D) -> (N, K)."""
@@ -72,6 +82,7 @@ def fit_linear(
     criterion: Criterion = "log_loss",
     grid: tuple[float, ...] = GRID,
     scaling: Scaling = "each",
+    say: np.ndarray | None = None,
     seed: int = 0,
 ) -> LinearFit:
     """A linear head on standardised features, folded back into their own units.
@@ -80,6 +91,7 @@ def fit_linear(
     numbers (ridge). outputs: K; a class without items gets a low score. groups: (N,), never shared by two folds.
     weights: (N,) of the items. criterion: what the strength is chosen by; numbers always take the squared error.
     scaling: "each" feature is divided by its own deviation; "all" by one number, which keeps their relative sizes.
+    say: (D,) what each feature is multiplied by after that: the penalty spares those with much of it.
     grid: strengths, weakest fit first. Of strengths that held-out items cannot tell apart (paired differences within
     one standard error of the best) the one that shrinks most is taken, and the head fitted again on all items.
     Raises ShapeError if rows do not match or there are none.
@@ -90,22 +102,24 @@ def fit_linear(
     wanted = np.eye(outputs)[targets] if kind == "single" else np.asarray(targets, dtype=np.float64)
     if len(features) * features.shape[1] > HELD:
         return _fit_streamed(
-            features, targets, wanted, weights, kind, outputs, groups, folds, criterion, grid, scaling, seed
+            features, targets, wanted, weights, kind, outputs, groups, folds, criterion, grid, scaling, say, seed
         )
     features = features[:]
-    mean, scale = _moments(features, scaling)
+    mean, scale = _moments(features, scaling, say)
     fold = assign_folds(targets if kind == "single" else np.zeros(len(targets), dtype=int), groups, folds, seed)
-    curve: dict[float, float] = {}
-    strength = UNTESTED if len(grid) > 1 else grid[0]
+    strength, curve, held_out = UNTESTED if len(grid) > 1 else grid[0], dict[float, float](), None
     threads = require("threadpoolctl", "train", "the probe")
     # One thread in each product: the folds are the threads, and the answer does not depend on how many there are.
     with threads.threadpool_limits(1, "blas"):
         rows, axes = _rotate((features - mean) / scale)
         if fold.max() > 0 and len(grid) > 1:
-            strength, curve, _ = _choose(rows, wanted, weights, fold, kind, criterion, grid)
+            strength, curve, scores = _choose(rows, wanted, weights, fold, kind, criterion, grid)
+            if scores is not None:
+                judged = np.flatnonzero(_judgeable(wanted, fold, kind))
+                held_out = HeldOut(judged, scores[judged])
         solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (axes @ solution[:-1]).T / scale
-    return LinearFit(weight, solution[-1] - weight @ mean, strength, curve)
+    return LinearFit(weight, solution[-1] - weight @ mean, strength, curve, held_out)
 
 
 def chunks(features: Rows) -> Iterator[tuple[slice, np.ndarray]]:
@@ -139,7 +153,8 @@ def held_out_losses(
         return None
     with require("threadpoolctl", "train", "the probe").threadpool_limits(1, "blas"):
         rows, _ = _rotate((features - mean) / scale)
-        return _choose(rows, wanted, np.ones(len(rows)), fold, kind, "log_loss", GRID, told=criterion)[2]
+        scores = _choose(rows, wanted, np.ones(len(rows)), fold, kind, "log_loss", GRID)[2]
+    return np.ones(len(rows)) if scores is None else _loss(scores, wanted, kind, criterion)
 
 
 def softening(
@@ -183,16 +198,16 @@ def assign_folds(classes: np.ndarray, groups: np.ndarray | None, folds: int, see
     return home[units]
 
 
-def _moments(features: np.ndarray, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _moments(features: np.ndarray, scaling: Scaling, say: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(D,) mean, and what to divide by."""
-    return features.mean(axis=0, dtype=np.float64), _scale(features.std(axis=0, dtype=np.float64), scaling)
+    return features.mean(axis=0, dtype=np.float64), _scale(features.std(axis=0, dtype=np.float64), scaling, say)
 
 
-def _scale(deviation: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """(D,) each feature's deviation, or that of all; infinity for a constant, which says nothing."""
+def _scale(deviation: np.ndarray, scaling: Scaling, say: np.ndarray | None) -> np.ndarray:
+    """(D,) each feature's deviation, or that of all, by its say; infinity for a constant, which says nothing."""
     constant = deviation < 1e-8 * max(1.0, float(deviation.max(initial=0)))
     scale = deviation if scaling == "each" else np.full_like(deviation, np.sqrt(np.mean(deviation**2)))
-    return np.where(constant, np.inf, scale)
+    return np.where(constant, np.inf, scale if say is None else scale / say)
 
 
 def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,32 +228,26 @@ def _choose(
     kind: Kind,
     criterion: Criterion,
     grid: tuple[float, ...],
-    told: Criterion | None = None,
-) -> tuple[float, dict[float, float], np.ndarray]:
+) -> tuple[float, dict[float, float], np.ndarray | None]:
     """The strength that held-out items like best, ties to the smallest, and the mean loss of each that was tried.
 
-    Last, the loss of each item (N,) at that strength, by the criterion `told` (None: the one that chose).
+    Last, the held-out scores of all items (N, K) at that strength; None where no item can be judged.
     """
     parts = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
-    # An output that a fold's training part has never seen cannot be judged there.
-    judged = np.concatenate([_judgeable(wanted[train], wanted[held], kind) for train, held in parts])
-    order = np.concatenate([held for _, held in parts])
-    share = weights[order] * judged
+    share = weights * _judgeable(wanted, fold, kind)
     if not share.sum():
-        return UNTESTED, {}, np.ones(len(rows))
+        return UNTESTED, {}, None
     paths = [_path(rows[train], wanted[train], weights[train], kind, grid, tolerance=1e-3) for train, _ in parts]
+    scores: list[np.ndarray] = []
     losses: list[np.ndarray] = []
-    others: list[np.ndarray] = []
     means: list[float] = []
     with ThreadPoolExecutor(len(parts)) as pool:
         while len(losses) < len(grid) and len(losses) - int(np.argmin(means or [0])) <= PATIENCE:
-            each = [
-                rows[held] @ theta[:-1] + theta[-1]
-                for theta, (_, held) in zip(pool.map(next, paths), parts, strict=True)
-            ]
-            scores = np.concatenate(each)
-            losses.append(_loss(scores, wanted[order], kind, criterion))
-            others.append(_loss(scores, wanted[order], kind, told or criterion))
+            told = np.zeros(wanted.shape)
+            for theta, (_, held) in zip(pool.map(next, paths), parts, strict=True):
+                told[held] = rows[held] @ theta[:-1] + theta[-1]
+            scores.append(told)
+            losses.append(_loss(told, wanted, kind, criterion))
             means.append(float(np.average(losses[-1], weights=share)))
     chosen = best = int(np.argmin(means))
     for index, tried in enumerate(losses):
@@ -246,15 +255,18 @@ def _choose(
         if worse.mean() <= worse.std() / np.sqrt(len(worse)):
             chosen = index
             break
-    return grid[chosen], dict(zip(grid, means, strict=False)), others[chosen][np.argsort(order)]
+    return grid[chosen], dict(zip(grid, means, strict=False)), scores[chosen]
 
 
-def _judgeable(train: np.ndarray, held: np.ndarray, kind: Kind) -> np.ndarray:
-    """(N,) whether each held-out item's class occurs in the training part."""
+def _judgeable(wanted: np.ndarray, fold: np.ndarray, kind: Kind) -> np.ndarray:
+    """(N,) whether each item's class occurs in other folds, too: no head could know it otherwise."""
     if kind != "single":
-        return np.ones(len(held), dtype=bool)
-    seen: np.ndarray = train.sum(axis=0)[held.argmax(axis=1)] > 0
-    return seen
+        return np.ones(len(wanted), dtype=bool)
+    classes = wanted.argmax(axis=1)
+    here = np.zeros((fold.max() + 1, wanted.shape[1]))
+    np.add.at(here, (fold, classes), 1)
+    known: np.ndarray = (here.sum(axis=0)[classes] - here[fold, classes]) > 0
+    return known
 
 
 class Streamed:
@@ -263,7 +275,7 @@ class Streamed:
     values: (R,) sums of squares on each axis. axes: (D, R).
     """
 
-    def __init__(self, features: Rows, scaling: Scaling = "each") -> None:
+    def __init__(self, features: Rows, scaling: Scaling = "each", say: np.ndarray | None = None) -> None:
         self._features = features
         count, width = len(features), features.shape[1]
         total, power = np.zeros(width), np.zeros((width, width))
@@ -274,7 +286,7 @@ class Streamed:
             power += moved.T @ moved
         self.mean = shift + total / count
         covariance = power / count - np.outer(total, total) / count**2
-        self.scale = _scale(np.sqrt(np.maximum(np.diag(covariance), 0)), scaling)
+        self.scale = _scale(np.sqrt(np.maximum(np.diag(covariance), 0)), scaling, say)
         values, vectors = np.linalg.eigh(covariance / np.outer(self.scale, self.scale))
         keep = values > 1e-10 * max(float(values[-1]), 1e-300)
         self.values, self.axes = count * values[keep], vectors[:, keep]
@@ -315,10 +327,11 @@ def _fit_streamed(
     criterion: Criterion,
     grid: tuple[float, ...],
     scaling: Scaling,
+    say: np.ndarray | None,
     seed: int,
 ) -> LinearFit:
     """As `fit_linear`, for more features than are to be held. Items of equal weight where numbers are predicted."""
-    strength, curve = grid[0], {}
+    strength, curve, held_out = grid[0], dict[float, float](), None
     if len(grid) > 1:
         sample = _sample(len(features), groups, max(1, SAMPLED // features.shape[1]), seed)
         small = fit_linear(
@@ -332,13 +345,16 @@ def _fit_streamed(
             criterion=criterion,
             grid=grid,
             scaling=scaling,
+            say=say,
             seed=seed,
         )
         strength, curve = small.strength, small.curve
-    rows = Streamed(features, scaling)
+        if small.held_out is not None:
+            held_out = HeldOut(sample[small.held_out.items], small.held_out.logits)
+    rows = Streamed(features, scaling, say)
     solution = next(_path(rows, wanted, weights, kind, (strength,), tolerance=1e-5))
     weight = (rows.axes @ solution[:-1]).T / rows.scale
-    return LinearFit(weight, solution[-1] - weight @ rows.mean, strength, curve)
+    return LinearFit(weight, solution[-1] - weight @ rows.mean, strength, curve, held_out)
 
 
 def _sample(count: int, groups: np.ndarray | None, most: int, seed: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from headstart.core.config import TrainConfig
 from headstart.core.errors import ConfigError
 from headstart.core.method import Loop, Method
 from headstart.core.task import Task
@@ -55,7 +56,7 @@ def probe_head(
 
     def change() -> None:
         features, targets = loop.features("train")
-        wanted, weights = in_output_units(loop.task, targets), balance(loop, targets)
+        wanted, weights = in_output_units(loop.task, targets), balance(loop.config, loop.task, targets)
         fit = fit_linear(
             features,
             wanted,
@@ -97,10 +98,10 @@ def in_output_units(task: Task, targets: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def balance(loop: Loop, targets: np.ndarray) -> np.ndarray | None:
+def balance(config: TrainConfig, task: Task, targets: np.ndarray) -> np.ndarray | None:
     """(N,) weights that give every class the same say, where the user asked for that."""
-    if loop.config.class_weighting != "balanced" or loop.task.kind != "single":
+    if config.class_weighting != "balanced" or task.kind != "single":
         return None
-    counts = np.bincount(targets, minlength=len(loop.task.outputs))
+    counts = np.bincount(targets, minlength=len(task.outputs))
     weights: np.ndarray = len(targets) / (np.count_nonzero(counts) * counts[targets])
     return weights

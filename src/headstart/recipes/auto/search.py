@@ -1,7 +1,6 @@
 """The planner at work: a valid model first, then one move after the other, each kept only on evidence.
 
-A candidate is trained without sight of the validation items, which are asked once for each: is it better than the
-champion? How sure that must be grows with every question (`headstart.metrics.evidence`). Test items are not asked.
+Candidates are trained without sight of the validation items; how those are asked is in `judge`. Test items are not.
 """
 
 from __future__ import annotations
@@ -22,25 +21,25 @@ from headstart.core.errors import ArtifactError, ConfigError
 from headstart.core.method import Choice
 from headstart.core.progress import Progress
 from headstart.core.source import Source
+from headstart.core.types import Rows
 from headstart.data.dataset import Role
 from headstart.data.loader import Batches
 from headstart.features.bank import FeatureBank
 from headstart.features.store import FeatureStore
 from headstart.methods import make_method
-from headstart.methods.finetune.probe import in_output_units
-from headstart.metrics.calibration import fit_temperature
-from headstart.metrics.evidence import evidence, item_losses
+from headstart.methods.finetune.probe import balance, in_output_units
 from headstart.nn.freeze import weighted_blocks
-from headstart.nn.linear import fit_linear
+from headstart.nn.linear import LinearFit, fit_linear
 from headstart.nn.model import Model
 from headstart.recipes import folder
+from headstart.recipes.auto.judge import Candidate, Judge
 from headstart.recipes.auto.plan import LINEAR, OVERHEAD, Known, Move, choose
 from headstart.recipes.fitted import Fitted, Member, final_logits
 from headstart.recipes.models import make_loop, new_model
 from headstart.recipes.prepare import ROLES, Part, Target
 from headstart.recipes.price import Price, price
 from headstart.recipes.recipe import Recipe
-from headstart.training.loop import TrainingLoop, direction, require_monitor
+from headstart.training.loop import TrainingLoop, require_monitor
 
 PLAN = "plan.json"
 PATIENT = 30.0
@@ -81,21 +80,6 @@ class Entrant:
     def half(self) -> int:
         """Blocks in the upper half of the network."""
         return max(1, len(weighted_blocks(Model(self.bank.encoder, 1))) // 2)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Something that could be shipped. answer: (N, K) logits of a part. validation: those of the validation items.
-
-    held_out: of a linear head, the mean loss of training items, each under the head of the folds that it is not in.
-    """
-
-    move: Move
-    members: tuple[Member, ...]
-    answer: Callable[[Role], np.ndarray]
-    validation: np.ndarray
-    loop: TrainingLoop | None = None
-    held_out: float | None = None
 
 
 @dataclass
@@ -158,7 +142,7 @@ class Search:
         self._story = Story(place)
         self._champion: Candidate | None = None
         self._tuned: dict[str, list[Candidate]] = {}
-        self._looks = 0
+        self._judge = Judge(first.target.task, first.target.parts, recipe.train.monitor)
         self._choices: list[Choice] = []
 
     @property
@@ -258,13 +242,13 @@ class Search:
             self._story.moves.pop()
             self._story.write()
             raise
-        kept, why = (False, trouble) if candidate is None else self._judge(candidate)
+        kept, why = (False, trouble) if candidate is None else self._judge(self._champion, candidate)
         seconds = time.perf_counter() - started
         if candidate is not None and move.kind == "tune":
             self._tuned.setdefault(move.sources[0], []).append(candidate)
         if candidate is not None and kept:
             self._champion = candidate
-        score = float("nan") if candidate is None else self._score(candidate)
+        score = float("nan") if candidate is None else self._judge.score(candidate)
         self._choices.append(Choice(str(move), score, kept, {"seconds": round(seconds, 1), "why": why}))
         self._story.kept.append(kept)
         self._story.spent += seconds
@@ -285,20 +269,14 @@ class Search:
 
     def _make(self, move: Move) -> Candidate:
         match move.kind:
-            case "joint":
-                return self._joint(move)
+            case "probe" | "joint":
+                return self._linear(move)
             case "soup":
                 return self._soup(move)
         entrant = self._entrant(move.sources[0])
-        name, options = ("probe", {}) if move.kind == "probe" else (move.method, move.options)
-        config = _config(self._recipe.train, move)
-        loop = self._loop(entrant, config)
-        make_method(name, options).fit(loop.model, loop)
-        candidate = self._candidate(move, entrant, loop)
-        if move.kind != "probe":
-            return candidate
-        note = loop.notes["probe"]
-        return replace(candidate, held_out=dict(note["curve"]).get(note["C"]))
+        loop = self._loop(entrant, _config(self._recipe.train, move))
+        make_method(move.method, move.options).fit(loop.model, loop)
+        return self._candidate(move, entrant, loop)
 
     def _entrant(self, name: str) -> Entrant:
         while name not in self._entrants and self._others:
@@ -329,39 +307,53 @@ class Search:
         def answer(role: Role) -> np.ndarray:
             return final_logits(loop, entrant.bank, role, entrant.target.parts[role])
 
-        return Candidate(move, (member,), answer, answer("validation"), loop)
+        return Candidate(move, (member,), answer, answer("validation"), loop=loop)
 
-    def _joint(self, move: Move) -> Candidate:
-        """One linear head on the features of several sources side by side, which is a sum of a head for each."""
+    def _linear(self, move: Move) -> Candidate:
+        """One linear head on the features of one source, or of several side by side, which sums a head for each.
+
+        The penalty sees a source's features by their number, so that a wide source is heard most; or, where that makes
+        held-out losses lower, every source alike.
+        """
         entrants = [self._entrant(name) for name in move.sources]
         task, train = self._first.target.task, self._first.target.parts["train"]
+        wanted = in_output_units(task, train.targets)
+        widths = [entrant.bank.encoder.width for entrant in entrants]
 
-        def side_by_side(role: Role) -> np.ndarray:
-            return np.concatenate([entrant.bank(role)[:] for entrant in entrants], axis=1)
+        def side_by_side(role: Role) -> Rows:
+            rows = [entrant.bank(role) for entrant in entrants]
+            return rows[0] if len(rows) == 1 else np.concatenate([each[:] for each in rows], axis=1)
 
-        fit = fit_linear(
-            side_by_side("train"),
-            in_output_units(task, train.targets),
-            task.kind,
-            len(task.outputs),
-            groups=train.groups,
-            seed=self._recipe.seed,
-        )
+        def fitted(say: np.ndarray | None) -> LinearFit:
+            return fit_linear(
+                features,
+                wanted,
+                task.kind,
+                len(task.outputs),
+                groups=train.groups,
+                weights=balance(self._recipe.train, task, train.targets),
+                say=say,
+                seed=self._recipe.seed,
+            )
+
+        features = side_by_side("train")
+        fit = fitted(None)
+        if len(set(widths)) > 1 and fit.curve:
+            alike = fitted(np.repeat([(sum(widths) / len(widths) / width) ** 0.5 for width in widths], widths))
+            fit = min(fit, alike, key=lambda found: found.curve[found.strength])
         members, start = [], 0
-        for entrant in entrants:
+        for entrant, width in zip(entrants, widths, strict=True):
             model = new_model(entrant.source, entrant.target, self._recipe.seed, pretrained=True)
-            stop = start + model.encoder.width
             with torch.no_grad():
-                model.head.weight.copy_(torch.from_numpy(fit.weight[:, start:stop]))
+                model.head.weight.copy_(torch.from_numpy(fit.weight[:, start : start + width]))
                 model.head.bias.copy_(torch.from_numpy(fit.bias if start == 0 else 0 * fit.bias))
             members.append(Member(model, entrant.source.card, entrant.target.parts, entrant.bank.precision))
-            start = stop
+            start += width
 
         def answer(role: Role) -> np.ndarray:
             return fit.logits(side_by_side(role))
 
-        held_out = fit.curve.get(fit.strength)
-        return Candidate(move, tuple(members), answer, answer("validation"), held_out=held_out)
+        return Candidate(move, tuple(members), answer, answer("validation"), fit)
 
     def _soup(self, move: Move) -> Candidate:
         """The mean of the weights of every fine-tuned network of a source (Wortsman et al. 2022)."""
@@ -378,54 +370,6 @@ class Search:
         loop.step("soup", average)
         return self._candidate(move, entrant, loop)
 
-    # -- judging -----------------------------------------------------------------------------------------------
-
-    def _judge(self, candidate: Candidate) -> tuple[bool, str]:
-        """Whether the candidate replaces the champion, and why.
-
-        Of two linear heads, cross-validation on training items says which could be better before validation items are
-        asked: a question that is spared leaves more for the others.
-        """
-        if self._champion is None:
-            return True, "the first"
-        mine, theirs = candidate.held_out, self._champion.held_out
-        if mine is not None and theirs is not None and mine >= theirs:
-            return False, f"its loss in cross-validation is no lower ({mine:.3g}, {theirs:.3g}): no question was asked"
-        part = self._first.target.parts["validation"]
-        if not len(part):
-            return False, "there are no validation items to compare on"
-        self._looks += 1
-        found = evidence(
-            self._losses(self._champion.validation),
-            self._losses(candidate.validation),
-            looks=self._looks,
-            groups=part.groups,
-        )
-        better = (self._score(candidate) - self._score(self._champion)) * direction(self._metric)
-        words = f"p = {found.p_value:.3g}, to be below {found.level:.3g} at look {self._looks}"
-        if found.convinces and better < 0:
-            return False, f"its loss is lower ({words}), but its {self._metric} is worse"
-        return found.convinces, words
-
-    def _losses(self, logits: np.ndarray) -> np.ndarray:
-        """(N,) of each validation item, calibrated."""
-        task, part = self._first.target.task, self._first.target.parts["validation"]
-        if task.kind == "single":
-            logits = logits / fit_temperature(logits, part.targets)
-        return item_losses(logits, in_output_units(task, part.targets), task.kind)
-
-    @property
-    def _metric(self) -> str:
-        """What must not become worse: the metric that the user monitors, else the task's own."""
-        return self._recipe.train.monitor or self._first.target.task.primary
-
-    def _score(self, candidate: Candidate) -> float:
-        """That metric on validation items."""
-        task, part = self._first.target.task, self._first.target.parts["validation"]
-        if not len(part):
-            return float("nan")
-        return task.metrics(part.targets, task.scores(candidate.validation), part.units)[self._metric]
-
     def _fitted(self) -> Fitted:
         best = self._champion
         assert best is not None
@@ -436,7 +380,7 @@ class Search:
             members=best.members,
             logits={"validation": best.validation, "test": best.answer("test")},
             history=best.loop.history if best.loop else [],
-            notes=best.loop.notes if best.loop else {},
+            notes=best.notes,
             parameters_trained=(best.loop.parameters_trained if best.loop else 0) or heads,
             choices=tuple(self._choices),
         )
