@@ -22,6 +22,7 @@ from headstart.core.source import Availability, Source
 from headstart.data.read import read_dataset
 from headstart.data.tokens import tokenizer
 from headstart.evaluation.compare import compare_runs
+from headstart.evaluation.explanation import Words, answer_of
 from headstart.evaluation.predictions import Predictions
 from headstart.metrics.spans import entities
 from headstart.nn.encoder import Encoder
@@ -283,11 +284,47 @@ def test_slices_are_of_sentences(tagged: Path, tmp_path: Path) -> None:
 
 
 def test_what_words_cannot_have_is_refused_by_name(tagger: Run, tagged: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be explained yet"):
-        explain(tagger.path, "a lovely day")
     with pytest.raises(ConfigError, match=r"adversarial.attack=pgd moves whole texts"):
         fit(tagged, source=WordVectors(), out=tmp_path / "r", options={"adversarial.attack": "pgd"})
     assert not (tmp_path / "r").exists()
+
+
+def test_every_entity_is_explained_by_the_words_of_its_text(tagger: Run, tmp_path: Path) -> None:
+    text = f"the {PRAISE[0]} man was {BLAME[0]}"
+    good, bad = explain(tagger.path, text, out=tmp_path / "why.html")
+    told = tagger.predict(text)[0].label
+    assert [good.label, bad.label] == told
+    assert (good.target, bad.target) == ("B-praise", "B-blame")
+    for found, word in ((good, PRAISE[0]), (bad, BLAME[0])):
+        assert found.evidence is not None
+        assert isinstance(found.evidence, Words)
+        best = max(found.evidence.words, key=lambda one: one.score)
+        assert best.word == word
+        assert all(one.score == 0 for one in found.evidence.words if one is not best)  # of this network each word's own
+        assert answer_of(found).startswith(f"{found.target[2:]}: {word} ")
+    assert f"blame: {BLAME[0]}" in (tmp_path / "why.html").read_text()
+
+
+def test_a_tag_is_explained_at_the_word_that_it_fits_best(tagger: Run) -> None:
+    text = f"the {PRAISE[0]} film"
+    (found,) = explain(tagger.path, text, target="B-blame")
+    assert found.target == "B-blame"
+    assert found.label is None
+    assert answer_of(found).startswith("B-blame ")
+    (found,) = explain(tagger.path, text, target="B-praise")
+    assert found.label == tagger.predict(text)[0].label[0]
+    assert found.input.endswith("word 2")
+
+
+def test_a_text_without_entities_is_said_to_have_none(tagger: Run) -> None:
+    said: list[str] = []
+
+    class Said(Silent):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    assert explain(tagger.path, " ".join(OTHER[:3]), progress=Said()) == []
+    assert "no entity is found" in said[0]
 
 
 # ---- questions
@@ -303,6 +340,20 @@ def test_an_answerer_is_judged_by_whole_answers(answerer: Run) -> None:
     page = (answerer.path / "report.html").read_text()
     assert "Answer F1" in page
     assert "pipeline_tag: question-answering" in (answerer.model / "card.md").read_text()
+
+
+def test_an_answer_is_explained_where_it_begins_and_where_it_ends(answerer: Run) -> None:
+    pair = ("was it good", "the room was so lovely, a man is a man")
+    start, end = explain(answerer.path, [pair])
+    assert (start.target, end.target) == ("start", "end")
+    assert start.label == end.label == predict(answerer.path, [pair])[0].label
+    for found in (start, end):
+        assert isinstance(found.evidence, Words)
+        assert found.evidence.texts == pair
+        best = max(found.evidence.words, key=lambda one: abs(one.score))
+        assert (best.word, best.part) == ("lovely", 1)
+    none = explain(answerer.path, [("was it good", "the room is a room")])
+    assert [answer_of(one).startswith("(no answer) ") for one in none] == [True, True]
 
 
 def test_an_answer_stands_in_its_text_or_there_is_none(answerer: Run, asked: Path) -> None:

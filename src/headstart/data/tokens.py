@@ -100,9 +100,30 @@ def encode_place(place: Place, contract: TextInput) -> np.ndarray:
     return np.concatenate([stretch.tokens, marks[None].astype(np.int64)])
 
 
-@lru_cache(maxsize=256)
-def _stretches(passage: Passage, contract: TextInput) -> tuple[tuple[Stretch, ...], tuple[int, ...]]:
-    """The stretches of a passage, and the one of each word."""
+def located(given: str | tuple[str, str] | Place, contract: TextInput) -> list[tuple[int, tuple[int, int]]]:
+    """Of each token of `encode` or `encode_place`: the text that it is of (of a place the question, where one is asked,
+    comes first; -1: of none), and its characters there without the space before a word."""
+    if isinstance(given, Place):
+        passage = given.passage
+        texts = (passage.question, passage.text) if passage.question else (passage.text,)
+        home = _stretches(passage, contract)[1]
+        encoded = _windows(passage, contract)[home[given.word] if given.word != NOWHERE else 0]
+    else:
+        texts = (given,) if isinstance(given, str) else given
+        encoded = tokenizer(contract).encode(*(contract.prefix + text for text in texts))
+    before, found = len(contract.prefix), []
+    for part, (start, end) in zip(encoded.sequence_ids, encoded.offsets, strict=True):
+        if part is None or end <= before:
+            found.append((-1, (0, 0)))
+            continue
+        start, end = max(0, start - before), end - before
+        piece = texts[part][start:end]
+        found.append((part, (end - len(piece.lstrip()), start + len(piece.rstrip()))))
+    return found
+
+
+def _windows(passage: Passage, contract: TextInput) -> list[Any]:
+    """The encodings of the stretches of a passage, as the library gives them."""
     text = contract.prefix + passage.text
     if passage.question:
         asked = _tokenizer(contract.tokenizer, contract.length // 2).encode(
@@ -112,10 +133,16 @@ def _stretches(passage: Passage, contract: TextInput) -> tuple[tuple[Stretch, ..
         encoded = _tokenizer(contract.tokenizer, contract.length, "only_second").encode(question, text)
     else:
         encoded = _tokenizer(contract.tokenizer, contract.length, "only_first").encode(text)
+    return [encoded, *encoded.overflowing]
+
+
+@lru_cache(maxsize=256)
+def _stretches(passage: Passage, contract: TextInput) -> tuple[tuple[Stretch, ...], tuple[int, ...]]:
+    """The stretches of a passage, and the one of each word."""
     begins, ends = np.array(passage.words).T + len(contract.prefix)
     side, stretches = int(bool(passage.question)), []
     best = [(0, 0, 0)] * len(passage.words)  # tokens that are seen, those around them on the lesser side, the stretch
-    for number, found in enumerate([encoded, *encoded.overflowing]):
+    for number, found in enumerate(_windows(passage, contract)):
         segment = np.maximum.accumulate([part or 0 for part in (0, *found.sequence_ids)])[1:]
         offsets = np.array(found.offsets, int).reshape(-1, 2)
         inside = (np.array([part == side for part in found.sequence_ids], bool)) & (offsets[:, 1] > offsets[:, 0])

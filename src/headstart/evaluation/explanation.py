@@ -149,8 +149,10 @@ class Columns(Evidence):
 class Explanation:
     """Why one input got its answer.
 
-    input, label, scores: as in a Prediction. target: the output that is explained. value: of it: log-odds of a label, a
-    number in the user's units. method: how it was found. gap: by how much attributions miss what they should add up to,
+    input, label, scores: as in a Prediction; where words are predicted, `input` names one, `scores` are its own, and
+    `label` is the entity or answer that it is part of, None where it was not the model that chose the word. target: the
+    output that is explained. value: of it: log-odds of a label, a number in the user's units. method: how it was found.
+    gap: by how much attributions miss what they should add up to,
     as a share of it; None where they promise no sum. evidence: None where that gap is too large; `refused` then says
     so. picture: the file that shows it, where one was written.
     """
@@ -182,7 +184,12 @@ class Explanation:
 
 
 def answer_of(one: Explanation) -> str:
-    """The answer, with its probability where it is a label."""
+    """The answer, with its probability where it is a label, or an entity or answer of a text."""
+    if one.label is None:
+        return f"{one.target} {one.scores[one.target]:.0%}"
+    if isinstance(one.label, dict):
+        kind = next((f"{one.label[key]}: " for key in ("type", "tag") if key in one.label), "")
+        return f"{kind}{one.label['text'] or '(no answer)'} {one.label['probability']:.0%}"
     if isinstance(one.label, str):
         return f"{one.label} {one.scores[one.label]:.0%}"
     if isinstance(one.label, list):

@@ -89,7 +89,7 @@ def integrated_gradients(model: Model, batch: Tensor, baseline: Tensor, output: 
 
 
 def layer_integrated_gradients(model: Model, batch: Tensor, baseline: Tensor, output: Output) -> Path:
-    """As `integrated_gradients`, of a batch of token ids (1, 2, T), along the way between word vectors.
+    """As `integrated_gradients`, of a batch of token ids (1, 2 or 3, T), along the way between word vectors.
 
     The values are (1, T, E), of the vectors that the network's embedding gives.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +20,16 @@ from headstart.core.task import Task
 from headstart.data.dataset import Dataset
 from headstart.data.kept import Kept
 from headstart.data.loader import Batches
+from headstart.data.passages import by_word
 from headstart.evaluation.explanation import Explanation, save_pictures
 from headstart.evaluation.report.explained import write_explanations
 from headstart.nn.attribution import STEPS, TOLERANCE, Output
 from headstart.recipes.explaining import EXPLAINERS
 from headstart.recipes.explaining.base import AUTO, METHODS, Onlooker
 from headstart.recipes.predict import Given, items_of, logits_of, unlike
+from headstart.tasks.question_answering import QuestionAnswering
 from headstart.tasks.regression import Regression
+from headstart.tasks.token_classification import TokenClassification
 
 
 def explain(
@@ -45,6 +49,8 @@ def explain(
     network has feature maps; "integrated-gradients" of pictures, texts, spectrograms and numbers; "occlusion" of waves,
     spectrograms and columns; "auto" the first of these that can be used. Of an ensemble
     it is the mean over its members.
+    Of a text's entities each is explained, by the tag of its first word; of an answer where it begins and where it
+    ends; of a target the word that it fits best.
     out: write one HTML page there. pictures: write a PNG of each picture or recording into this folder.
 
     Attributions of integrated gradients add up to the difference that the input makes to the answer; where they miss
@@ -56,17 +62,13 @@ def explain(
     progress = progress or Silent()
     if method not in METHODS:
         raise ConfigError(unknown_name("way to explain", method, METHODS))
-    if loaded.task.by_word:
-        raise ConfigError(
-            f"{loaded.folder} predicts the words of a text, and what those rest on cannot be explained yet. Expected a "
-            "model that gives an answer to each item; headstart predict tells how sure it is of each."
-        )
     if target is not None and target not in loaded.task.outputs:
         raise ConfigError(unknown_name("label to explain", target, loaded.task.outputs))
     dataset = items_of(inputs, loaded.task.modality)
     for finding in unlike(loaded, dataset):
         progress.say(finding.message)
-    explained = explain_items(loaded, dataset, target=target, method=method, progress=progress)
+    every = explain_words if loaded.task.by_word else explain_items
+    explained = every(loaded, dataset, target=target, method=method, progress=progress)
     if pictures is not None:
         explained = save_pictures(Path(pictures), explained)
     if out is not None:
@@ -81,17 +83,42 @@ def explain_items(
     logits = np.concatenate(list(logits_of(model, dataset, progress=Silent())))
     explained = []
     for number, row in enumerate(model.scores_of(logits)):
-        explained.append(_explain(model, dataset, number, row, target, method))
+        wanted = model.task.outputs.index(target) if target is not None else _answered(model.task, row)
+        label = model.task.decode(row[None])[0]
+        explained.append(_explain(model, dataset, number, row, wanted, label, method))
+        progress.advance("explaining", number + 1, len(dataset))
+    return explained
+
+
+def explain_words(
+    model: Loaded, dataset: Dataset, *, target: str | None = None, method: str = AUTO, progress: Progress
+) -> list[Explanation]:
+    """Why words of each text get their answers. target, method: as in `explain`. An explanation's `input` names the
+    word, its `label` is the entity or the answer that it is part of."""
+    task, explained = model.task, []
+    assert isinstance(task, TokenClassification | QuestionAnswering)
+    for number in range(len(dataset)):
+        rows, units = by_word(dataset.take([number]), asked=isinstance(task, QuestionAnswering))
+        scores = model.scores_of(np.concatenate(list(logits_of(model, rows, progress=Silent()))))
+        told, grounds = task.decode(scores, units)[0], task.grounds(scores, units)[0]
+        labels = dict(zip(grounds, told if isinstance(task, TokenClassification) else told[:1] * 2, strict=False))
+        if target is not None:
+            wanted = task.outputs.index(target)
+            grounds = [(int(scores[:, wanted].argmax()), wanted)]
+        if not grounds:
+            progress.say(f"{dataset[number].id}: no entity is found in it. To see what speaks for one: --target TAG.")
+        for row, wanted in grounds:
+            label = labels.get((row, wanted))
+            explained.append(_explain(model, rows, row, scores[row], wanted, label, method))
         progress.advance("explaining", number + 1, len(dataset))
     return explained
 
 
 def _explain(
-    model: Loaded, dataset: Dataset, number: int, scores: np.ndarray, target: str | None, method: str
+    model: Loaded, dataset: Dataset, number: int, scores: np.ndarray, wanted: int, label: Any, method: str
 ) -> Explanation:
-    """Of one item. scores: (K,), the model's own."""
+    """Of one item. scores: (K,), the model's own. wanted: the output that is explained. label: the answer."""
     task, item = model.task, dataset[number]
-    wanted = task.outputs.index(target) if target is not None else _answered(task, scores)
     onlookers = [
         _onlooker(member, dataset, number, wanted, weight)
         for member, weight in zip(model.members, _weights(model), strict=True)
@@ -106,7 +133,7 @@ def _explain(
         )
     return Explanation(
         input=item.id,
-        label=task.decode(scores[None])[0],
+        label=label,
         scores=dict(zip(task.outputs, scores.tolist(), strict=True)),
         target=task.outputs[wanted],
         value=_value(task, scores, wanted),

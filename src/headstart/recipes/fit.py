@@ -404,7 +404,10 @@ def _require_explainable(recipe: Recipe, dataset: Dataset) -> None:
     if not recipe.photos:
         raise ConfigError("--explain shows test items in the report, and --no-photos keeps them out. Give one of them.")
     if dataset.kind in ("tags", "answers"):
-        raise ConfigError(f"labels of kind {dataset.kind} cannot be explained yet. Fit without --explain.")
+        raise ConfigError(
+            f"labels of kind {dataset.kind} are not explained in the report. Fit without --explain; headstart explain "
+            "then tells what each entity or answer rests on."
+        )
     require("captum", "explain", "explaining test items")
 
 

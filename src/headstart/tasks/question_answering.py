@@ -111,6 +111,18 @@ class QuestionAnswering(Task):
             told.append({"text": passage.text[start:end], "start": start, "end": end, "probability": sure})
         return told
 
+    def grounds(self, scores: np.ndarray, units: Units) -> list[list[tuple[int, int]]]:
+        """Of each question, of its best answer: the row that begins it and the row that ends it, each with its output;
+        of none the row that says so, with both."""
+        return [self._grounds(scores[units.rows(u)]) for u in range(len(units))]
+
+    def _grounds(self, scores: np.ndarray) -> list[tuple[int, int]]:
+        begins, ends, values, lack = self._ways(scores)
+        best = int(values.argmax()) if len(values) else -1
+        if best < 0 or (self.may_lack and lack > values[best]):
+            return [(0, 0), (0, 1)]
+        return [(1 + int(begins[best]), 0), (1 + int(ends[best]), 1)]
+
     def _ways(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         """First and last word of every stretch that may be an answer, the log odds of it, and of there being none."""
         clipped = np.clip(scores, 1e-12, 1 - 1e-12)

@@ -83,6 +83,12 @@ class TokenClassification(Classification):
             for u, (passage, tags) in enumerate(zip(units.passages, self.tags(said, units), strict=True))
         ]
 
+    def grounds(self, scores: np.ndarray, units: Units) -> list[list[tuple[int, int]]]:
+        """Of each text, of each entity of `decode`: its first word, and that word's tag."""
+        said = self.said(scores, units)
+        starts = [[entity.start for entity in self._entities(tags)] for tags in self.tags(said, units)]
+        return [[(row, int(said[units.starts[u] + row])) for row in rows] for u, rows in enumerate(starts)]
+
     def _entities(self, tags: Sequence[str]) -> list[spans.Entity]:
         if self.scheme is None:
             return [spans.Entity(tag, i, i + 1) for i, tag in enumerate(tags)]

@@ -40,7 +40,7 @@ from headstart.nn.model import Model
 from headstart.nn.truncate import cut
 from headstart.training import checkpoint
 from headstart.training.activations import Activations, worthwhile
-from headstart.training.objective import Objective
+from headstart.training.objective import Objective, require_fitting
 from headstart.training.optim import make_optimizer
 from headstart.training.randomness import derive, permutation
 from headstart.training.rates import largest_batch, range_test
@@ -131,8 +131,8 @@ class TrainingLoop:
         self._bank = bank
         self._names: list[str] = []
         self._activations: Activations | None = None
+        require_fitting(task, config, model.encoder.input)
         self._balance = class_weights(task, train.targets) if config.class_weighting == "balanced" else None
-        self._objective(None)
         require_monitor(task, config, validation.targets, validation.units)
         self.precision = precision or fitting_precision(model.encoder, train.batches, config.precision, self.device)
         AcceleratorState._reset_state(True)
@@ -354,9 +354,9 @@ class TrainingLoop:
 
         return objective.backward(run, batch, aim, lambda loss: self._accelerator.backward(loss * share))
 
-    def _objective(self, settings: Phase | None) -> Objective:
-        penalty = settings.penalty if settings else None
-        return Objective(self.task, self.config, self.model, self.model.encoder.input, penalty, self._balance)
+    def _objective(self, settings: Phase) -> Objective:
+        contract = self.model.encoder.input
+        return Objective(self.task, self.config, self.model, contract, settings.penalty, self._balance)
 
     def _fetch(self, phase: Phase, step: int, per_epoch: int) -> Callable[[], tuple[Tensor, Tensor]]:
         epoch, offset = divmod(step, per_epoch)
@@ -649,15 +649,11 @@ def require_monitor(task: Task, config: TrainConfig, targets: np.ndarray, units:
         raise ConfigError(unknown_name("metric to monitor", config.monitor, known))
 
 
-def class_weights(task: Task, targets: np.ndarray) -> Tensor | None:
-    """(K,) weights inversely proportional to class frequency, mean one over the items ("balanced"); None for numbers.
+def class_weights(task: Task, targets: np.ndarray) -> Tensor:
+    """(K,) weights inversely proportional to class frequency, mean one over the items ("balanced").
 
     For many labels: the weight of each label's positives is not changed, only labels among themselves.
     """
-    if task.kind == "number":
-        raise ConfigError(
-            "class_weighting=balanced needs classes, the task predicts numbers. Use class_weighting=none."
-        )
     outputs = len(task.outputs)
     counts = np.bincount(targets, minlength=outputs) if task.kind == "single" else targets.sum(axis=0)
     weights = counts.sum() / (outputs * np.maximum(counts, 1))

@@ -41,25 +41,7 @@ class Objective:
         return MODALITIES[self.contract.modality]
 
     def __post_init__(self) -> None:
-        if self.task.kind == "number" and self.config.metric_term != "none":
-            raise ConfigError(
-                f"metric_term={self.config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
-            )
-        if self.contract.by_word and self.config.adversarial.attack != "none":
-            raise ConfigError(
-                f"adversarial.attack={self.config.adversarial.attack} moves whole texts, and here each word of a text "
-                "is predicted. Use adversarial.attack=none."
-            )
-        if self.contract.by_word and self.config.augment.mixup:
-            raise ConfigError(
-                "augment.mixup blends whole texts, and here each word of a text is predicted. Use augment.mixup=0."
-            )
-        flat = isinstance(self.contract, ImageInput) or (isinstance(self.contract, AudioInput) and self.contract.mel)
-        if self.config.augment.cutmix and not flat:
-            raise ConfigError(
-                "augment.cutmix pastes a part of one picture or spectrogram into another, and these items are of the "
-                f"modality {self.contract.modality}, without either. Use augment.mixup, which blends anything."
-            )
+        require_fitting(self.task, self.config, self.contract)
 
     def backward(
         self, run: Callable[[Tensor], Tensor], batch: Tensor, targets: Tensor, backward: Callable[[Tensor], None]
@@ -107,3 +89,30 @@ class Objective:
         if self.penalty is not None:
             total = total + self.penalty(self.model)
         return total
+
+
+def require_fitting(task: Task, config: TrainConfig, contract: Input) -> None:
+    """Raise ConfigError for options that a task or its items have no use for."""
+    if task.kind == "number" and config.metric_term != "none":
+        raise ConfigError(
+            f"metric_term={config.metric_term} needs classes, the task predicts numbers. Use metric_term=none."
+        )
+    if task.kind == "number" and config.class_weighting == "balanced":
+        raise ConfigError(
+            "class_weighting=balanced needs classes, the task predicts numbers. Use class_weighting=none."
+        )
+    if contract.by_word and config.adversarial.attack != "none":
+        raise ConfigError(
+            f"adversarial.attack={config.adversarial.attack} moves whole texts, and here each word of a text "
+            "is predicted. Use adversarial.attack=none."
+        )
+    if contract.by_word and config.augment.mixup:
+        raise ConfigError(
+            "augment.mixup blends whole texts, and here each word of a text is predicted. Use augment.mixup=0."
+        )
+    flat = isinstance(contract, ImageInput) or (isinstance(contract, AudioInput) and contract.mel)
+    if config.augment.cutmix and not flat:
+        raise ConfigError(
+            "augment.cutmix pastes a part of one picture or spectrogram into another, and these items are of the "
+            f"modality {contract.modality}, without either. Use augment.mixup, which blends anything."
+        )

@@ -40,6 +40,7 @@ from headstart.recipes.prepare import ROLES, Part, Target
 from headstart.recipes.price import Price, price
 from headstart.recipes.recipe import Recipe
 from headstart.training.loop import TrainingLoop, require_monitor
+from headstart.training.objective import require_fitting
 
 PLAN = "plan.json"
 PATIENT = 30.0
@@ -130,6 +131,7 @@ class Search:
     ) -> None:
         validation = first.target.parts["validation"]
         require_monitor(first.target.task, recipe.train, validation.targets, validation.units)
+        require_fitting(first.target.task, recipe.train, first.source.card.input)
         self._recipe = recipe
         self._entrants = {first.name: first}
         self._first = first

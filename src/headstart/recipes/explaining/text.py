@@ -11,8 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from headstart.core.card import TextInput
+from headstart.core.passages import Place
 from headstart.data.dataset import Item
-from headstart.data.tokens import pad_id, tokenizer
+from headstart.data.tokens import located, pad_id, tokenizer
 from headstart.evaluation.explanation import Word, Words
 from headstart.nn.attribution import layer_integrated_gradients
 from headstart.recipes.explaining.base import INTEGRATED, Found, Onlooker, chosen
@@ -30,8 +31,11 @@ def explain_text(item: Item, onlookers: Sequence[Onlooker], method: str) -> Foun
     """The mean over members, each with its own tokens. A token's score goes to the word it lies in."""
     chosen(method, INTEGRATED)
     kept = onlookers[0].kept
-    texts = (kept,) if isinstance(kept, str) else tuple(kept)
-    read = [_read(onlooker, texts) for onlooker in onlookers]
+    if isinstance(kept, Place):
+        texts = (kept.passage.question, kept.passage.text) if kept.passage.question else (kept.passage.text,)
+    else:
+        texts = (kept,) if isinstance(kept, str) else tuple(kept)
+    read = [_read(onlooker) for onlooker in onlookers]
     words = [
         _units(text, [span for spans, _, _ in read for p, span in spans if p == part])
         for part, text in enumerate(texts)
@@ -57,16 +61,11 @@ def explain_text(item: Item, onlookers: Sequence[Onlooker], method: str) -> Foun
     return Found(Words(texts, evidence, rest), (INTEGRATED,) * len(read), tuple(gap for _, _, gap in read))
 
 
-def _read(onlooker: Onlooker, texts: tuple[str, ...]) -> tuple[list[tuple[int, Span]], np.ndarray, float]:
+def _read(onlooker: Onlooker) -> tuple[list[tuple[int, Span]], np.ndarray, float]:
     """Of each token the text it is of (-1 of none) and its characters there; its score; the gap."""
     contract = onlooker.member.contract
     assert isinstance(contract, TextInput)
-    before = len(contract.prefix)
-    encoded = tokenizer(contract).encode(*(contract.prefix + text for text in texts))
-    spans = []
-    for part, (start, end) in zip(encoded.sequence_ids, encoded.offsets, strict=True):
-        own = part is None or end <= before
-        spans.append((-1, (0, 0)) if own else (part, _trimmed(texts[part], max(0, start - before), end - before)))
+    spans = located(onlooker.kept, contract)
     baseline: Tensor = onlooker.ready.clone()
     for place, (part, _) in enumerate(spans):
         if part >= 0:
@@ -80,12 +79,6 @@ def _neutral(contract: TextInput) -> int:
     """The token that says nothing: the one that stood for hidden words in pretraining, else that of padding."""
     ids = (tokenizer(contract).token_to_id(mask) for mask in _MASKS)
     return next((int(found) for found in ids if found is not None), pad_id(contract))
-
-
-def _trimmed(text: str, start: int, end: int) -> Span:
-    """Without the space before a word, which some tokenizers count to it."""
-    piece = text[start:end]
-    return end - len(piece.lstrip()), start + len(piece.rstrip())
 
 
 def _units(text: str, tokens: Sequence[Span]) -> list[Span]:
