@@ -406,7 +406,10 @@ SETS: dict[str, Set] = {
         for domain in ("politics", "science", "music", "literature", "ai")
     },
     "wnut17": Plain(entities("wnut17"), ("--source", "minilm-l6")),
-    "xquad": Languages(("--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=6")),
+    "xquad": Languages(
+        ("--source", "e5-small-multilingual", "--method", "partial", "--epochs", "5")
+        + ("--set", "method.blocks=8", "--set", "batch_size=8")
+    ),
     "fsdd_1200": Plain(fsdd, ("--budget", "60s")),
     "esc10": Plain(esc10, ("--budget", "120s")),
     "pneumoniamnist": Plain(xrays, ("--budget", "600s")),
