@@ -392,6 +392,8 @@ class Languages:
         return rows
 
 
+STEPS = "--epochs", "5", "--set", "batch_size=8"
+ASKING = "--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=8", *STEPS
 SETS: dict[str, Set] = {
     "sst2": Plain(
         of_lines({"train": "stsa.binary.train.gz", "validation": "stsa.binary.dev.gz", "test": "stsa.binary.test.gz"}),
@@ -406,10 +408,7 @@ SETS: dict[str, Set] = {
         for domain in ("politics", "science", "music", "literature", "ai")
     },
     "wnut17": Plain(entities("wnut17"), ("--source", "minilm-l6")),
-    "xquad": Languages(
-        ("--source", "e5-small-multilingual", "--method", "partial", "--epochs", "5")
-        + ("--set", "method.blocks=8", "--set", "batch_size=8")
-    ),
+    "xquad": Languages(ASKING),
     "fsdd_1200": Plain(fsdd, ("--budget", "60s")),
     "esc10": Plain(esc10, ("--budget", "120s")),
     "pneumoniamnist": Plain(xrays, ("--budget", "600s")),

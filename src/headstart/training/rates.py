@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 
 from headstart.nn.model import Model
 
-
 MOST: Final = 64
 """Items of a batch, where nobody says how many."""
 MOST_TEXTS: Final = 16
