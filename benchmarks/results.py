@@ -392,8 +392,7 @@ class Languages:
         return rows
 
 
-STEPS = "--epochs", "5", "--set", "batch_size=8"
-ASKING = "--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=8", *STEPS
+ASKING = "--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=8", "--epochs", "5"
 SETS: dict[str, Set] = {
     "sst2": Plain(
         of_lines({"train": "stsa.binary.train.gz", "validation": "stsa.binary.dev.gz", "test": "stsa.binary.test.gz"}),

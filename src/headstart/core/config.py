@@ -100,7 +100,8 @@ class TrainConfig(Frozen):
     """How gradients are followed. A field left None takes the method's own default.
 
     epochs: passes over the training data in all phases together.
-    batch_size: items a step; "auto" takes the largest that fits and still gives 10 or more steps an epoch.
+    batch_size: items a step; "auto" takes the largest that fits and still gives 10 or more steps an epoch: at most 64,
+        16 texts whose words are tagged, 8 questions.
     accumulate: batches whose gradients are summed into one step.
     optimizer: who follows the gradient; "momentum" is SGD with it.
     learning_rate: of the top-most trained layer; "auto" runs a range test (Smith 2017).

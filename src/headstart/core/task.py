@@ -26,6 +26,9 @@ class Task(ABC):
     kind: ClassVar[Literal["single", "multi", "number"]]
     by_word: ClassVar[bool] = False
     """Whether a row is a word, and what is judged is what its words together say of a text."""
+    batch: ClassVar[int] = 64
+    """Items of a batch, or texts whose words are predicted, at most, where nobody says how many. A text has many rows,
+    of which few say anything: batches of 64 questions leave too few steps to learn from."""
     modality: str
     """Of the items that it is asked about: "image", "text", "audio" or "table"."""
 

@@ -37,6 +37,7 @@ class QuestionAnswering(Task):
     modality: str = "text"
     kind: ClassVar[Literal["single", "multi", "number"]] = "multi"
     by_word: ClassVar[bool] = True
+    batch: ClassVar[int] = 8
 
     def __post_init__(self) -> None:
         if self.longest < 1:

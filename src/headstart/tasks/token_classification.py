@@ -28,6 +28,7 @@ class TokenClassification(Classification):
     scheme: spans.Scheme | None = None
     modality: str = "text"
     by_word: ClassVar[bool] = True
+    batch: ClassVar[int] = 16
 
     @classmethod
     def from_labels(cls, labels: Iterable[Any], modality: str = "text") -> TokenClassification:

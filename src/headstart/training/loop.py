@@ -43,7 +43,7 @@ from headstart.training.activations import Activations, worthwhile
 from headstart.training.objective import Objective, require_fitting
 from headstart.training.optim import make_optimizer
 from headstart.training.randomness import derive, permutation
-from headstart.training.rates import MOST, MOST_TEXTS, largest_batch, range_test
+from headstart.training.rates import largest_batch, range_test
 from headstart.training.schedule import make_schedule
 
 SAMPLE = 256
@@ -442,9 +442,7 @@ class TrainingLoop:
         config = self.config
         size = config.batch_size
         if size == "auto":
-            train = self.parts["train"]
-            most = MOST if train.units is None else MOST_TEXTS
-            size = largest_batch(self.model, len(train), self._trial(phase), most=most)
+            size = largest_batch(self.model, len(self.parts["train"]), self._trial(phase), most=self.task.batch)
         rate: float = phase.learning_rate
         if config.learning_rate == "auto":
             settings = self._settled(phase, {"learning_rate": 1.0, "head_learning_rate": config.head_learning_rate})

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 import torch
 from torch.optim import Optimizer
 
 from headstart.nn.model import Model
-
-MOST: Final = 64
-"""Items of a batch, where nobody says how many."""
-MOST_TEXTS: Final = 16
-"""Texts of a batch whose every word is predicted: each is some hundred rows already, and many memories of them."""
 
 
 def range_test(
@@ -45,9 +39,7 @@ def range_test(
     return answer / 10
 
 
-def largest_batch(
-    model: Model, items: int, attempt: Callable[[int], None], *, most: int = MOST, steps: int = 10
-) -> int:
+def largest_batch(model: Model, items: int, attempt: Callable[[int], None], *, most: int, steps: int = 10) -> int:
     """The largest power of two that gives `steps` steps an epoch (8 to `most`) and fits in memory.
 
     attempt: one forward and backward pass at a size; torch.OutOfMemoryError makes the size half.
