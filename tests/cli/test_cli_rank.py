@@ -38,7 +38,7 @@ def test_json_is_one_list_best_first(capsys: pytest.CaptureFixture[str], toy_pho
     keys = {"source", "modality", "score", "low", "high", "seconds", "parameters", "license", "scores"}
     assert keys <= row.keys()
     assert row["source"] == weights
-    assert row["score"] == row["scores"]["probe-knn"]
+    assert row["score"] == row["scores"]["probe"]
     assert "the only one that was looked at" in err
 
 

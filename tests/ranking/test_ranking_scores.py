@@ -19,11 +19,10 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from headstart.core.errors import ConfigError, ShapeError
 from headstart.core.scorer import Evidence, Score
 from headstart.ranking import SCORERS
-from headstart.ranking.probe import LinearProbe
 from headstart.sources import PACKS
 
 CLOSED = ("hscore", "hscore-regularised", "leep", "logme", "nce", "transrate")
-HELD_OUT = ("knn", "probe", "probe-knn")
+HELD_OUT = ("knn", "probe")
 LOADERS: dict[str, Callable[..., Any]] = {
     "iris": load_iris,
     "wine": load_wine,
@@ -318,26 +317,3 @@ def test_every_score_says_what_it_is(repository: Path) -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == set(SCORERS)
     with pytest.raises(ConfigError, match=r"unknown score 'logmee'. Did you mean 'logme'"):
         SCORERS["logmee"]
-
-
-def test_the_default_is_the_mean_of_the_probe_and_the_neighbours_and_asks_each_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    evidence, asked = toy(150, 5), 0
-    probe, neighbours = (SCORERS[name]().score(evidence) for name in ("probe", "knn"))
-    score = LinearProbe.score
-
-    def counted(self: LinearProbe, given: Evidence) -> Score:
-        nonlocal asked
-        asked += 1
-        return score(self, given)
-
-    monkeypatch.setattr(LinearProbe, "score", counted)
-    both = evidence.asked(SCORERS["probe-knn"])
-    assert both.items is not None
-    assert probe.items is not None
-    assert neighbours.items is not None
-    assert both.value == pytest.approx((probe.value + neighbours.value) / 2)  # type: ignore[operator]
-    assert np.array_equal(both.items, (probe.items + neighbours.items) / 2)
-    assert evidence.asked(LinearProbe).value == probe.value
-    assert asked == 1

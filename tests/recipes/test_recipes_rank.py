@@ -119,7 +119,7 @@ def test_every_row_tells_all(toy_photos: Path) -> None:
         assert row["low"] <= row["score"] <= row["high"]
         assert row["items"] == row["encoded"] == 36
         assert row["scores"].keys() == set(SCORERS)
-        assert row["scores"]["probe-knn"] == row["score"], "all on the same items"
+        assert row["scores"]["probe"] == row["score"], "all on the same items"
         assert row["seconds"] == row["seconds_features"] + row["seconds_epoch"] > 0
         assert row["memory_mb"] > 4 * 4 * row["parameters"] / 1e6
         assert row["license"] == "Apache-2.0"
@@ -244,7 +244,7 @@ def test_a_second_ranking_encodes_and_loads_nothing(toy_photos: Path) -> None:
 
 def test_who_is_clearly_worse_leaves_the_race_early(tmp_path: Path) -> None:
     data = tinted(tmp_path / "photos", {"train": 200, "validation": 10, "test": 10})
-    ranking = rank(data, sources=[Named("one"), Named("two", 1), Named("blind", blind=True)], score="probe")
+    ranking = rank(data, sources=[Named("one"), Named("two", 1), Named("blind", blind=True)])
     rows = by_name(ranking)
     assert rows["blind"]["items"] == rows["blind"]["encoded"] == 96
     assert rows["one"]["items"] == rows["two"]["items"] == 200

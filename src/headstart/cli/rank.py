@@ -37,7 +37,7 @@ def command(
         autocompletion=_sources,
     ),
     budget: str = typer.Option(None, metavar="TIME", help="How long it may take: 60s, 10m.", show_default=False),
-    score: str = typer.Option("probe-knn", help="What to rank by.", autocompletion=_scores),
+    score: str = typer.Option("probe", help="What to rank by.", autocompletion=_scores),
     task: TaskName = typer.Option(None, help="What to predict; by default what the labels look like."),
     input: str = columns.Input,
     label: str = columns.Label,

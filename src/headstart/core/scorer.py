@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ class Evidence:
     source_probabilities: np.ndarray | None = None
     card: SourceCard | None = None
     seed: int = 0
-    _said: dict[str, Score] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def asked(self, scorer: type[Scorer]) -> Score:
-        """What a score says of this; it is computed once, however many others are made of it."""
-        if scorer.name not in self._said:
-            self._said[scorer.name] = scorer().score(self)
-        return self._said[scorer.name]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ SCORERS: Registry[type[Scorer]] = Registry(
         "nce": "headstart.ranking.nce:NCE",
         "parameters": "headstart.ranking.parameters:Parameters",
         "probe": "headstart.ranking.probe:LinearProbe",
-        "probe-knn": "headstart.ranking.probe_knn:ProbeAndNeighbours",
         "source-accuracy": "headstart.ranking.source_accuracy:SourceAccuracy",
         "transrate": "headstart.ranking.transrate:TransRate",
     },

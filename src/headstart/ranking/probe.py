@@ -1,4 +1,9 @@
-"""The cross-validated linear probe: how well does the best linear head do on items that it was not fitted to?"""
+"""The cross-validated linear probe: how well does the best linear head do on items that it was not fitted to?
+
+The default. Over thousands of fine-tunings a linear probe or k-NN ranks sources as well as anything that was proposed
+since, and fails least (Renggli et al. 2022; Agostinelli et al. 2022, "How stable are transferability metrics
+evaluations?").
+"""
 
 from __future__ import annotations
 

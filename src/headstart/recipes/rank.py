@@ -41,7 +41,7 @@ from headstart.recipes.prepare import Part, Target, label_kind, prepare
 from headstart.recipes.price import Price, price
 from headstart.sources import catalog
 
-DEFAULT_SCORE = "probe-knn"
+DEFAULT_SCORE = "probe"
 FIRST, FIRST_OF_A_CLASS, FACTOR, MOST = 96, 8, 3, 2000
 """Items of the first look, at least so many a class; how looks grow; how many the last one takes at most."""
 SURE = 0.99
@@ -325,7 +325,7 @@ def _all_scores(
         return {}
     progress.stage(f"{runner.name}: all scores")
     evidence = course.evidence(runner, items)
-    return {name: evidence.asked(SCORERS[name]).value for name in SCORERS}
+    return {name: SCORERS[name]().score(evidence).value for name in SCORERS}
 
 
 def _row(
