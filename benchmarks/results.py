@@ -374,12 +374,9 @@ class Languages:
 
 
 PICTURED = (
-    *("--source", "efficientnet-lite0", "--method", "lp-ft", "--epochs", "15", "--set", "learning_rate=5e-4"),
-    *("--set", "batchnorm=train", "--set", "augment.mixup=0.4", "--set", "augment.time_shift=0.3"),
+    *("--source", "efficientnet-lite0", "--method", "lp-ft", "--epochs", "8", "--set", "augment.time_shift=0.2"),
     *("--set", "augment.mask_bands=0.15", "--set", "augment.mask_frames=0.15"),
 )
-"""As is usual where a network of photos learns to look at sounds: long, with its batch-norm, much varied (Palanisamy et
-al. 2020, arXiv:2007.11154; Gong et al. 2021, arXiv:2104.01778)."""
 ASKING = "--source", "e5-small-multilingual", "--method", "partial", "--set", "method.blocks=8", "--epochs", "5"
 SETS: dict[str, Set] = {
     "sst2": Plain(
