@@ -119,7 +119,8 @@ class TrainConfig(Frozen):
     metric_term: adds `alpha * R` to the loss, R a differentiable surrogate of a metric.
     metric_alpha: the alpha of `metric_term`.
     monitor: the validation metric that early stopping and the choice of the best weights look at.
-    early_stop: evaluations without progress of `monitor` on validation data before training ends; 0 is never.
+    early_stop: evaluations without progress of `monitor` on validation data before training ends; 0 is never. Where
+        training began counts for which weights are kept, not for this.
     ema: decay of the running average of weights that is evaluated instead of the weights; 0 is off.
     batchnorm: "train" updates running statistics of trained blocks, "freeze" keeps the source's.
     standardise: a table's numbers by the means and deviations that the source was trained with, or by the target's own,

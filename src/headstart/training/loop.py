@@ -77,9 +77,14 @@ class Split:
 
 @dataclass
 class _Progress:
-    """Where a phase stands; everything that a checkpoint must hold beside tensors."""
+    """Where a phase stands; everything that a checkpoint must hold beside tensors.
+
+    best_score, best_step: with the start, step 0. trained_score: without it. stale: epochs since that was last passed;
+    a start that is good, from a probe's head, is left behind for a while before anything better is reached.
+    """
 
     step: int = 0
+    trained_score: float = -math.inf
     best_score: float = -math.inf
     best_step: int = 0
     stale: int = 0
@@ -296,7 +301,8 @@ class TrainingLoop:
                         if phase.snapshots:
                             self._snapshot(epoch, score)
                     freeze.apply(self.model, settings)
-                    state.stale = 0 if score > state.best_score else state.stale + 1
+                    state.stale = 0 if score > state.trained_score else state.stale + 1
+                    state.trained_score = max(score, state.trained_score)
                     if score > state.best_score:
                         state.best_score, state.best_step = score, state.step
                     entry = {
