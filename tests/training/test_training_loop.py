@@ -208,7 +208,19 @@ def test_without_validation_items_it_trains_to_the_end(
 def test_it_stops_early(parts: tuple[Classification, Split, Split], tmp_path: Path) -> None:
     loop = make(parts, tmp_path, early_stop=2, checkpoint_seconds=100)
     loop.train(Phase("nothing moves", 50, learning_rate=1e-12, blocks=0))
-    assert len(loop.history) == 2
+    assert len(loop.history) == 3
+
+
+def test_a_good_start_is_kept_and_does_not_end_training_that_goes_upwards(
+    parts: tuple[Classification, Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = make(parts, tmp_path, early_stop=2, checkpoint_seconds=100)
+    scores = iter([0.8, 0.3, 0.5, 0.4, 0.6, 0.5, 0.55, 0.7])
+    monkeypatch.setattr(loop, "_judge", lambda: (next(scores), {"validation_loss": 1.0}))
+    before = weights(loop)
+    loop.train(Phase("full", 20))
+    assert len(loop.history) == 6
+    assert same(before, weights(loop))
 
 
 def test_snapshots_are_one_an_epoch_with_their_score(
