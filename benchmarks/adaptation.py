@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, ROOT, machine, markdown
+from common import RESULTS, ROOT, keep, machine, markdown
 from scipy.io import loadmat
 
 from headstart.methods.adaptation.shallow import ADAPTERS
@@ -129,13 +129,6 @@ def table(result: Mapping[str, Any]) -> str:
             f"commit {about['commit']}.\n",
         ]
     )
-
-
-def keep(result: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(".new")
-    whole.write_text(json.dumps(result, indent=2) + "\n")
-    whole.replace(path)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
@@ -39,6 +41,14 @@ def machine() -> dict[str, Any]:
         "commit": commit.stdout.strip(),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def keep(result: Mapping[str, Any], path: Path) -> None:
+    """Write a result whole or not at all, so that a benchmark that is stopped goes on where it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(".new")
+    whole.write_text(json.dumps(result, indent=2) + "\n")
+    whole.replace(path)
 
 
 def count(data: Path) -> dict[str, int]:

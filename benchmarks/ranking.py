@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, ROOT, count, machine, markdown
+from common import RESULTS, ROOT, count, keep, machine, markdown
 from scipy.stats import weightedtau
 from time_to_accuracy import Items, Splits, clothing_small, drawn, office_amazon, pneumoniamnist, written
 
@@ -273,13 +273,6 @@ def begun(path: Path, items: int) -> dict[str, Any]:
         if found["items"] == items:
             return found
     return {"items": items, "cells": {}, "n": {}}
-
-
-def keep(result: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(".new")
-    whole.write_text(json.dumps(result, indent=2) + "\n")
-    whole.replace(path)
 
 
 def main() -> None:

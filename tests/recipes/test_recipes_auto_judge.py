@@ -99,12 +99,13 @@ def test_of_a_text_every_word_counts_or_none() -> None:
 
 
 def test_needless_replacements_are_as_rare_as_was_promised() -> None:
-    """Heads that are equally good: one in five searches of four questions may replace its champion, not more."""
+    """Twelve heads that are as good as the champion: one search in five may replace it. One in seven does; at a level
+    that is not spent nearly half of them would."""
     replaced = 0
     for trial in range(150):
         rng = np.random.default_rng(trial)
         data = parts()
         judge = Judge(TASK, data, None)
         champion = head(data, 1.5, int(rng.integers(1 << 30)))
-        replaced += any(judge(champion, head(data, 1.5, int(rng.integers(1 << 30))))[0] for _ in range(4))
-    assert replaced / 150 < 0.2 + 3 * (0.2 * 0.8 / 150) ** 0.5
+        replaced += any(judge(champion, head(data, 1.5, int(rng.integers(1 << 30))))[0] for _ in range(12))
+    assert 0 < replaced / 150 < 0.25

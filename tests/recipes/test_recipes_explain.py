@@ -273,6 +273,23 @@ def test_the_command_prints_a_drawing_and_writes_a_page_and_pictures(
     assert "01.jpg" in text
 
 
+def test_where_it_cannot_be_written_is_said_before_the_work(
+    colours: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (32, 32), "red").save(photo)
+    if Path("/dev/full").exists():  # a disk without room
+        with pytest.raises(ConfigError, match=r"--out /dev/full cannot be written: No space left"):
+            explain(colours, photo, out="/dev/full")
+    monkeypatch.setattr("headstart.recipes.explain.explain_items", None)
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"--out .*thesis.txt.* cannot be written"):
+        explain(colours, photo, out=tmp_path / "thesis.txt" / "why.html")
+    with pytest.raises(ConfigError, match=r"--pictures .*thesis.txt cannot be written"):
+        explain(colours, photo, pictures=tmp_path / "thesis.txt")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
 def test_what_there_is_not_is_named(colours: LoadedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = framed(square("red", (2, 2), 0))
     with pytest.raises(ConfigError, match="unknown label to explain 'rde'. Did you mean 'red'"):

@@ -16,16 +16,19 @@ import torch
 from headstart.artifacts.load import load_model
 from headstart.core.card import Architecture, SourceCard, TextInput
 from headstart.core.errors import ConfigError, DataError
-from headstart.core.passages import Place
+from headstart.core.passages import Passage, Place
 from headstart.core.progress import Silent
 from headstart.core.source import Availability, Source
+from headstart.data.passages import words_of
 from headstart.data.read import read_dataset
-from headstart.data.tokens import tokenizer
+from headstart.data.tokens import collate, encode_place, pad_id, tokenizer
 from headstart.evaluation.compare import compare_runs
 from headstart.evaluation.explanation import Words, answer_of
 from headstart.evaluation.predictions import Predictions
 from headstart.metrics.spans import entities
+from headstart.nn import attribution
 from headstart.nn.encoder import Encoder
+from headstart.nn.model import Model
 from headstart.recipes.choose import suited
 from headstart.recipes.ensemble import ensemble
 from headstart.recipes.evaluate import evaluate
@@ -37,6 +40,7 @@ from headstart.recipes.rank import rank
 from headstart.recipes.run import Run
 from headstart.recipes.tune import tune
 from headstart.sources import build
+from headstart.sources.words import by_word
 from headstart.testing.sources import tiny_text_source
 
 PRAISE, BLAME = ["good", "great", "fine", "lovely", "warm"], ["bad", "poor", "dull", "awful", "cold"]
@@ -303,6 +307,33 @@ def test_every_entity_is_explained_by_the_words_of_its_text(tagger: Run, tmp_pat
         assert all(one.score == 0 for one in found.evidence.words if one is not best)  # of this network each word's own
         assert answer_of(found).startswith(f"{found.target[2:]}: {word} ")
     assert f"blame: {BLAME[0]}" in (tmp_path / "why.html").read_text()
+
+
+@pytest.mark.parametrize("asked", ["", "was it good"])
+def test_points_on_the_path_are_read_one_by_one_though_their_tokens_are_the_same(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen at once say what one after the other does, and they add up: a real network, of several layers."""
+    encoder = by_word(tiny_text_source()).load()
+    model = Model(encoder, 3).eval()
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    contract = encoder.input
+    assert isinstance(contract, TextInput)
+    passage = Passage("x", "the lovely man was so bad", words_of("the lovely man was so bad"), asked)
+    batch = collate([encode_place(Place(passage, 1), contract)], pad_id(contract))
+    baseline = batch.clone()
+    baseline[0, 0, 1:6] = pad_id(contract)
+
+    def found() -> attribution.Path:
+        return attribution.layer_integrated_gradients(model, batch, baseline, lambda logits: logits[:, 1])
+
+    together = found()
+    assert encoder.shares
+    monkeypatch.setattr(attribution, "AT_ONCE", 1)
+    alone = found()
+    assert together.gap <= attribution.TOLERANCE
+    assert together.values.abs().max() > 1e-3
+    torch.testing.assert_close(together.values, alone.values, rtol=1e-3, atol=1e-5)
 
 
 def test_a_tag_is_explained_at_the_word_that_it_fits_best(tagger: Run) -> None:

@@ -28,7 +28,7 @@ class Task(ABC):
     """Whether a row is a word, and what is judged is what its words together say of a text."""
     batch: ClassVar[int] = 64
     """Items of a batch, or texts whose words are predicted, at most, where nobody says how many. A text has many rows,
-    of which few say anything: batches of 64 questions leave too few steps to learn from."""
+    of which few say anything, and takes much memory: what it needs is steps."""
     modality: str
     """Of the items that it is asked about: "image", "text", "audio" or "table"."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -96,7 +97,8 @@ def layer_integrated_gradients(model: Model, batch: Tensor, baseline: Tensor, ou
     method = _captum().LayerIntegratedGradients(_answer(model, output), _embedding(model, batch))
 
     def attribute(steps: int) -> Tensor:
-        found: Tensor = method.attribute(batch, baseline, n_steps=steps, internal_batch_size=AT_ONCE)
+        with _each_row_alone(model):  # the points on the path have the same tokens, and other vectors
+            found: Tensor = method.attribute(batch, baseline, n_steps=steps, internal_batch_size=AT_ONCE)
         return found.detach()
 
     return _adding_up(model, batch, baseline, output, attribute)
@@ -110,6 +112,16 @@ def occlusion(model: Model, batch: Tensor, occluded: Tensor, output: Output) -> 
     with torch.no_grad():
         whole = output(model(batch))
         return torch.cat([whole - output(model(some)) for some in torch.split(occluded, AT_ONCE)])
+
+
+@contextmanager
+def _each_row_alone(model: Model) -> Iterator[None]:
+    shared = model.encoder.shares
+    model.encoder.shares = False
+    try:
+        yield
+    finally:
+        model.encoder.shares = shared
 
 
 def _answer(model: Model, output: Output) -> Output:

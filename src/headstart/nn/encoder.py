@@ -34,12 +34,14 @@ class Encoder(nn.Module, ABC):
     architecture: how to build it again with random weights. input: its preprocessing contract.
     width: D of `Features.pooled`.
     causal: whether what it says of a token owes nothing to the tokens after it.
+    shares: whether rows of equal inputs are computed once. Whoever changes what is inside from row to row puts it off.
     """
 
     architecture: Architecture
     input: Input
     width: int
     causal: bool = False
+    shares: bool = False
 
     @abstractmethod
     def forward(self, batch: Tensor) -> Features:

@@ -26,6 +26,7 @@ from headstart.evaluation.report.explained import write_explanations
 from headstart.nn.attribution import STEPS, TOLERANCE, Output
 from headstart.recipes.explaining import EXPLAINERS
 from headstart.recipes.explaining.base import AUTO, METHODS, Onlooker
+from headstart.recipes.folder import writing
 from headstart.recipes.predict import Given, items_of, logits_of, unlike
 from headstart.tasks.question_answering import QuestionAnswering
 from headstart.tasks.regression import Regression
@@ -67,12 +68,20 @@ def explain(
     dataset = items_of(inputs, loaded.task.modality)
     for finding in unlike(loaded, dataset):
         progress.say(finding.message)
+    if out is not None:
+        with writing("--out", Path(out)):  # before the work, not after it
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+    if pictures is not None:
+        with writing("--pictures", Path(pictures)):
+            Path(pictures).mkdir(parents=True, exist_ok=True)
     every = explain_words if loaded.task.by_word else explain_items
     explained = every(loaded, dataset, target=target, method=method, progress=progress)
     if pictures is not None:
-        explained = save_pictures(Path(pictures), explained)
+        with writing("--pictures", Path(pictures)):
+            explained = save_pictures(Path(pictures), explained)
     if out is not None:
-        write_explanations(Path(out), explained, model=str(loaded.folder))
+        with writing("--out", Path(out)):
+            write_explanations(Path(out), explained, model=str(loaded.folder))
     return explained
 
 

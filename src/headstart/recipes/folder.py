@@ -96,6 +96,17 @@ def clear(path: Path) -> None:
 
 
 @contextlib.contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """For what is written where an option says. Raises ConfigError where that cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{option} {path} cannot be written: {error.strerror or error}. Choose another place, or make room there."
+        ) from error
+
+
+@contextlib.contextmanager
 def only_writer(path: Path) -> Iterator[None]:
     """Hold the run folder; a second process is told so at once. The lock goes with the process, however it ends."""
     try:

@@ -23,6 +23,8 @@ from headstart.sources.library import Library
 class WordEncoder(Encoder):
     """A text encoder whose rows are words: the mean of the vectors of each word's tokens."""
 
+    shares = True
+
     def __init__(self, read: Encoder, architecture: Architecture, input: Input) -> None:
         super().__init__()
         if not isinstance(read.input, TextInput):
@@ -37,7 +39,8 @@ class WordEncoder(Encoder):
         neighbouring rows share is read once."""
         texts = batch[:, :2]
         new = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
-        new[1:] = (texts[1:] != texts[:-1]).flatten(1).any(1)
+        if self.shares:
+            new[1:] = (texts[1:] != texts[:-1]).flatten(1).any(1)
         tokens = self.read(texts[new]).tokens
         if tokens is None:
             raise SourceError(f"{self.read.architecture.name} has no vectors of single tokens, so it has none of words")
